@@ -1,0 +1,89 @@
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+LOCK := requirements/lock.txt
+UV ?= .venv-uv/bin/uv
+# Extra arguments for `demo`, `soak`, `bench` and `lock`.
+ARGS ?=
+
+say = @printf '\033[1m==>\033[0m %s\n'
+# No colour where the output is not a terminal.
+ifeq ($(MAKE_TERMOUT),)
+say = @printf '==> %s\n'
+endif
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: demo
+demo: $(STAMP) ## Run the demo (ARGS="..." are passed on; DEMO_SECONDS=N ends it)
+	@$(BIN)/otel-token-monitor demo $(ARGS)
+
+.PHONY: test
+test: debian-packages $(STAMP) ## Check style, types, layers; run the tests; try the wheel
+	$(say) 'ruff format --check'
+	@$(BIN)/ruff format --quiet --check . || { $(BIN)/ruff format --diff --quiet .; exit 1; }
+	$(say) 'ruff check'
+	@$(BIN)/ruff check --quiet .
+	$(say) 'mypy'
+	@$(BIN)/mypy --no-error-summary
+	$(say) 'lint-imports'
+	@out=$$($(BIN)/lint-imports 2>&1) || { printf '%s\n' "$$out"; exit 1; }
+	$(say) 'pytest tests/unit'
+	@$(BIN)/pytest -q tests/unit
+	$(say) 'pytest tests/integration'
+	@$(BIN)/pytest -q tests/integration
+	$(say) 'wheel'
+	@scripts/check-wheel $(BIN)/python
+
+.PHONY: soak
+soak: $(STAMP) ## Run the soak test
+	@$(BIN)/python -m tests.soak $(ARGS)
+
+.PHONY: bench
+bench: $(STAMP) ## Run the benchmarks
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: fmt
+fmt: $(STAMP) ## Format the code and apply ruff's safe fixes
+	@$(BIN)/ruff check --quiet --fix-only .
+	@$(BIN)/ruff format --quiet .
+
+.PHONY: lock
+lock: $(UV) ## Bring requirements/lock.txt up to date (ARGS=--upgrade for newer versions)
+	$(say) 'lock'
+	@$(UV) --quiet --no-config pip compile pyproject.toml --group dev --all-extras \
+	    --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	    --no-emit-index-url --no-emit-find-links --output-file $(LOCK) $(ARGS) >/dev/null
+
+.PHONY: clean
+clean: ## Remove the virtual environment, caches and build output
+	@rm -rf $(VENV) .venv-uv build dist htmlcov .coverage .coverage.* .hypothesis \
+	    .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: debian-packages
+debian-packages:
+	@scripts/install-debian-packages promtool prometheus
+
+# Everything comes from the lock file, hatchling and editables for the package itself too.
+$(STAMP): pyproject.toml $(LOCK)
+	$(say) 'virtual environment'
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
+	@PYTHON='$(PYTHON)' scripts/install-debian-packages python:ensurepip python3-venv
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip --disable-pip-version-check install -qq --require-hashes -r $(LOCK)
+	@$(BIN)/python -m pip --disable-pip-version-check install -qq --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv-uv/bin/uv:
+	$(say) 'uv'
+	@$(PYTHON) -m venv .venv-uv
+	@.venv-uv/bin/python -m pip --disable-pip-version-check install -qq 'uv>=0.9'

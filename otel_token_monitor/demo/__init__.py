@@ -1,0 +1,1 @@
+"""A bundled OpenAI-compatible server, for the demo and for tests with the real client."""

@@ -1,0 +1,181 @@
+"""All that one span says about one call."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from otel_token_monitor.dialects import attributes as names
+from otel_token_monitor.dialects.operations import EMBEDDINGS, endpoint_of
+from otel_token_monitor.dialects.outcome import error_type_of, unmetered_reason
+from otel_token_monitor.dialects.providers import ProviderHosts, provider_of
+from otel_token_monitor.dialects.tokens import read_usage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from otel_token_monitor.usage import TokenUsage
+
+__all__ = ["UNKNOWN_MODEL", "CallFacts", "SpanView", "label", "read_call"]
+
+_MAX_LABEL: Final = 128
+_MAX_ID: Final = 256
+_MAX_JSON: Final = 65536
+_NANODOLLARS: Final = 1_000_000_000
+_MAX_COST_USD: Final = 1_000_000
+
+UNKNOWN_MODEL: Final = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpanView:
+    """What of a span the dialects look at. `status` is `UNSET`, `OK` or `ERROR`.
+
+    `first_token_ns` is the time from the span's start to its first event that marks a token.
+    """
+
+    name: str
+    attributes: Mapping[str, object]
+    status: str = "UNSET"
+    exception_type: str | None = None
+    first_token_ns: int | None = None
+    openai_client: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class CallFacts:
+    """What one span says about one call; None is what it does not say.
+
+    `fetched`: the span fetched a response that an earlier call had paid for.
+    """
+
+    provider: str
+    model: str
+    endpoint: str
+    usage: TokenUsage | None
+    unmetered: str | None
+    error_type: str | None
+    response_model: str | None
+    response_id: str | None
+    first_token_ns: int | None
+    cost_nanousd: int | None
+    fetched: bool
+
+
+def read_call(span: SpanView, hosts: ProviderHosts = ()) -> CallFacts | None:
+    """Read a span in whichever dialect it is written; None if it is no call to a model.
+
+    Never raises, whatever the attributes hold: a value that cannot be used counts as absent.
+    """
+    attributes = span.attributes
+    provider = provider_of(attributes, hosts, openai_client=span.openai_client)
+    endpoint = endpoint_of(attributes, span.name, provider)
+    if endpoint is None:
+        return None
+    request_model, streaming, parameters = _request(attributes)
+    response_model = _text(attributes, names.RESPONSE_MODEL)
+    response_id = _text(attributes, names.RESPONSE_ID)
+    usage, invalid = read_usage(attributes, is_embedding=endpoint == EMBEDDINGS)
+    error_type = error_type_of(attributes, span.exception_type, failed=span.status == "ERROR")
+    first_token_ns = _first_token_ns(span)
+    unmetered = None
+    if usage is None:
+        unmetered = unmetered_reason(
+            attributes,
+            error_type=error_type,
+            streaming=streaming,
+            responded=response_id is not None or first_token_ns is not None,
+            status=span.status,
+        )
+        if unmetered == "no_usage":
+            unmetered = _closer(invalid=invalid, parameters=parameters)
+    return CallFacts(
+        provider=provider,
+        model=label(request_model or response_model or UNKNOWN_MODEL),
+        endpoint=label(endpoint),
+        usage=usage,
+        unmetered=unmetered,
+        error_type=None if error_type is None else label(error_type),
+        response_model=None if response_model is None else label(response_model),
+        response_id=None if response_id is None else response_id[:_MAX_ID],
+        first_token_ns=first_token_ns,
+        cost_nanousd=_cost(attributes),
+        fetched=endpoint == "responses"
+        and request_model is None
+        and error_type is None
+        and (response_id is not None or attributes.get(names.INVOCATION_PARAMETERS[0]) == "{}"),
+    )
+
+
+def label(text: str) -> str:
+    """A text fit for a label: one line, no more than 128 characters, still distinct."""
+    if len(text) <= _MAX_LABEL and text.isprintable():
+        return text
+    cleaned = "".join(c if c.isprintable() else " " for c in text[:_MAX_LABEL])
+    if len(text) <= _MAX_LABEL:
+        return cleaned
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{cleaned[: _MAX_LABEL - 9]}~{digest}"
+
+
+def _closer(*, invalid: bool, parameters: Mapping[str, Any]) -> str:
+    """A more telling reason than `no_usage`, where there is one."""
+    if invalid:
+        return "invalid_usage"
+    return "background" if parameters.get("background") is True else "no_usage"
+
+
+def _request(attributes: Mapping[str, object]) -> tuple[str | None, bool, Mapping[str, Any]]:
+    """The model as asked for, whether a stream was asked for, OpenInference's parameters."""
+    model = _text(attributes, names.REQUEST_MODEL)
+    streaming = any(attributes.get(key) is True for key in names.STREAMING)
+    parameters: Mapping[str, Any] = {}
+    if model is None:
+        parameters = _parameters(attributes)
+        said = parameters.get("model")
+        model = said if isinstance(said, str) and said else None
+        streaming = streaming or parameters.get("stream") is True
+    return model, streaming, parameters
+
+
+def _parameters(attributes: Mapping[str, object]) -> Mapping[str, Any]:
+    for key in names.INVOCATION_PARAMETERS:
+        text = attributes.get(key)
+        if isinstance(text, str) and len(text) <= _MAX_JSON:
+            try:
+                parsed = json.loads(text)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(parsed, dict):
+                return parsed
+    return {}
+
+
+def _text(attributes: Mapping[str, object], keys: tuple[str, ...]) -> str | None:
+    for key in keys:
+        value = attributes.get(key)
+        if isinstance(value, str) and value:
+            return value
+    return None
+
+
+def _first_token_ns(span: SpanView) -> int | None:
+    for key, scale in ((names.FIRST_CHUNK_SECONDS, 1e9), (names.FIRST_CHUNK_MS, 1e6)):
+        value = span.attributes.get(key)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            if math.isfinite(value) and 0 <= value * scale < 1e15:  # noqa: PLR2004 - 11 days
+                return int(value * scale)
+    return span.first_token_ns
+
+
+def _cost(attributes: Mapping[str, object]) -> int | None:
+    """What the call cost, in nano-dollars, if the span says so."""
+    for key in names.COST:
+        value = attributes.get(key)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            if math.isfinite(value) and 0 <= value < _MAX_COST_USD:
+                return round(value * _NANODOLLARS)
+    return None

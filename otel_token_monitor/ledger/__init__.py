@@ -1,0 +1,1 @@
+"""The ledger: what every view reads. All SQL is in this folder."""

@@ -1,0 +1,132 @@
+"""Reading a ledger: what the views ask."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from otel_token_monitor.ledger.database import (
+    Location,
+    keep_forever,
+    open_for_reading,
+    transaction,
+)
+from otel_token_monitor.ledger.errors import explain
+from otel_token_monitor.ledger.writer import IDLE_SECONDS
+from otel_token_monitor.usage import Labels, Sums, Totals
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterator
+
+__all__ = ["Exposition", "LedgerReader"]
+
+_LABELS: Final = "s.project, s.provider, s.model, s.endpoint"
+_TOTALS: Final = ", ".join(f"c.{name}" for name in Totals._fields)
+_TOTAL_SUMS: Final = ", ".join(f"sum(c.{name})" for name in Totals._fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Exposition:
+    """What one scrape shows, as of one moment: cumulative sums per label set, health counts."""
+
+    ledger_id: str
+    series: dict[Labels, Sums]
+    health: dict[str, int]
+
+
+class LedgerReader:
+    """Answers questions about one ledger, and never creates or changes it.
+
+    Not thread-safe: one thread at a time. Every method raises a LedgerError when the ledger is
+    missing or cannot be read.
+    """
+
+    def __init__(self, location: Location) -> None:
+        self.location = location
+        self._connection: sqlite3.Connection | None = None
+        self._identity: tuple[int, int] | None = None
+
+    def exposition(self) -> Exposition:
+        """The cumulative sums of every label set that counted within the last 30 days."""
+        with self._reading() as connection:
+            (ledger_id,) = connection.execute("SELECT value FROM ledger WHERE key = 'id'").fetchone()
+            since = int(time.time()) - IDLE_SECONDS
+            return Exposition(
+                ledger_id,
+                _series(connection, since),
+                dict(connection.execute("SELECT name, value FROM health").fetchall()),
+            )
+
+    def totals(self, start_quarter: int, end_quarter: int) -> dict[Labels, Totals]:
+        """What the calls from one UTC quarter-hour up to, not including, another add up to."""
+        with self._reading() as connection:
+            rows = connection.execute(
+                f"SELECT {_LABELS}, {_TOTAL_SUMS} FROM period c "  # noqa: S608 - names of this package
+                "JOIN label_set s ON s.id = c.label_set_id "
+                "WHERE c.quarter >= ? AND c.quarter < ? GROUP BY c.label_set_id",
+                (start_quarter, end_quarter),
+            ).fetchall()
+        return {Labels(*row[:4]): Totals(*row[4:]) for row in rows}
+
+    def close(self) -> None:
+        """Close the connection; the next question opens another."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def abandon(self) -> None:
+        """Give the connection up unclosed: in a forked child it is still the parent's."""
+        keep_forever(self._connection)
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """One transaction, so that all that is read within is of one moment."""
+        connection = self._ready()
+        try:
+            with transaction(connection, "DEFERRED"):
+                yield connection
+        except sqlite3.Error as error:
+            self.close()
+            raise explain(self.location, error) from error
+
+    def _ready(self) -> sqlite3.Connection:
+        """The open connection; another one if the file was moved away or deleted meanwhile."""
+        if self._connection is not None and self.location.identity() != self._identity:
+            self.close()
+        if self._connection is None:
+            self._connection = open_for_reading(self.location)
+            self._identity = self.location.identity()
+        return self._connection
+
+
+def _series(connection: sqlite3.Connection, since: int) -> dict[Labels, Sums]:
+    rows = connection.execute(
+        f"SELECT c.label_set_id, {_LABELS}, {_TOTALS} FROM counter c "  # noqa: S608
+        "JOIN label_set s ON s.id = c.label_set_id WHERE s.last_counted >= ? "
+        "ORDER BY s.project, s.provider, s.model, s.endpoint",
+        (since,),
+    ).fetchall()
+    sums = {row[0]: Sums(totals=Totals(*row[5:])) for row in rows}
+    for label_set_id, reason, requests in _rows(connection, "unmetered_counter", sums):
+        sums[label_set_id].unmetered[reason] = requests
+    for label_set_id, sum_ns, *buckets in _rows(connection, "duration_histogram", sums):
+        sums[label_set_id].duration, sums[label_set_id].duration_ns = buckets, sum_ns
+    for label_set_id, sum_ns, *buckets in _rows(connection, "first_token_histogram", sums):
+        sums[label_set_id].first_token, sums[label_set_id].first_token_ns = buckets, sum_ns
+    for label_set_id, *buckets in _rows(connection, "input_tokens_histogram", sums):
+        sums[label_set_id].input_tokens = buckets
+    for label_set_id, *buckets in _rows(connection, "output_tokens_histogram", sums):
+        sums[label_set_id].output_tokens = buckets
+    return {Labels(*row[1:5]): sums[row[0]] for row in rows}
+
+
+def _rows(
+    connection: sqlite3.Connection, table: str, wanted: Container[int]
+) -> Iterator[tuple[Any, ...]]:
+    """The rows of a table of cumulative rows whose label set is wanted."""
+    for row in connection.execute(f"SELECT * FROM {table}"):  # noqa: S608 - names are literals here
+        if row[0] in wanted:
+            yield row

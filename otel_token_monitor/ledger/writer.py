@@ -1,0 +1,316 @@
+"""Writing batches to a ledger: one transaction a batch, every sum in it."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from otel_token_monitor.ledger.batch import Batch, SumsByKey, summed
+from otel_token_monitor.ledger.database import (
+    Location,
+    connect,
+    keep_forever,
+    set_aside,
+    transaction,
+)
+from otel_token_monitor.ledger.errors import LedgerCorruptError, LedgerError, explain
+from otel_token_monitor.usage import (
+    DURATION_BOUNDS,
+    FIRST_TOKEN_BOUNDS,
+    OTHER,
+    TOKEN_BOUNDS,
+    Labels,
+    Sums,
+    TokenUsage,
+    Totals,
+    UsageRecord,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["IDLE_SECONDS", "LedgerWriter"]
+
+IDLE_SECONDS: Final = 30 * 86400
+"""A label set that nothing was counted under for so long leaves the exposition."""
+
+# How many label sets a writer remembers the place of, and how long it trusts its memory.
+_REMEMBERED: Final = 4096
+_TRUSTED_SECONDS: Final = 3600
+_WRITERS_KEPT_NS: Final = 7 * 86400 * 1_000_000_000
+
+
+def _upsert(table: str, key: tuple[str, ...], columns: tuple[str, ...]) -> str:
+    """A statement that adds values to the columns of a row, which it makes if need be."""
+    names = ", ".join((*key, *columns))
+    marks = ", ".join("?" * (len(key) + len(columns)))
+    added = ", ".join(f"{name} = {name} + excluded.{name}" for name in columns)
+    return (
+        f"INSERT INTO {table} ({names}) VALUES ({marks}) "  # noqa: S608 - all names are literals here
+        f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {added}"
+    )
+
+
+def _buckets(bounds: tuple[float, ...]) -> tuple[str, ...]:
+    return tuple(f"b{index}" for index in range(len(bounds) + 1))
+
+
+_RECORD: Final = (
+    "time_ns, nonce, label_set_id, source, status, input, input_cached, input_cache_write, "
+    "output, output_reasoning, estimated, unmetered, response_model, response_id, duration_ns, "
+    "first_token_ns, error_type, cost_nanousd, trace_id, span_id"
+)
+_INSERT_RECORD: Final = (
+    f"INSERT OR IGNORE INTO record ({_RECORD}) "  # noqa: S608
+    f"VALUES ({', '.join('?' * len(_RECORD.split(', ')))})"
+)
+_ADD_PERIOD: Final = _upsert("period", ("quarter", "label_set_id"), Totals._fields)
+_ADD_COUNTER: Final = _upsert("counter", ("label_set_id",), Totals._fields)
+_ADD_UNMETERED: Final = _upsert("unmetered_counter", ("label_set_id", "reason"), ("requests",))
+_ADD_DURATION: Final = _upsert(
+    "duration_histogram", ("label_set_id",), ("sum_ns", *_buckets(DURATION_BOUNDS))
+)
+_ADD_FIRST_TOKEN: Final = _upsert(
+    "first_token_histogram", ("label_set_id",), ("sum_ns", *_buckets(FIRST_TOKEN_BOUNDS))
+)
+_ADD_INPUT: Final = _upsert("input_tokens_histogram", ("label_set_id",), _buckets(TOKEN_BOUNDS))
+_ADD_OUTPUT: Final = _upsert("output_tokens_histogram", ("label_set_id",), _buckets(TOKEN_BOUNDS))
+_ADD_HEALTH: Final = _upsert("health", ("name",), ("value",))
+
+_NO_USAGE: Final = (None,) * len(TokenUsage._fields)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Which rows a label set counts in: its own, and the cumulative ones (perhaps `other`'s)."""
+
+    label_set_id: int
+    series_id: int
+    found_at: int
+
+
+class LedgerWriter:
+    """Writes batches to one ledger, each exactly once.
+
+    Not thread-safe: one thread at a time. `max_label_sets` caps the label sets with cumulative
+    rows of their own. Every method raises a LedgerError when the ledger cannot be written; the
+    same batch is then given again until it is in.
+    """
+
+    def __init__(self, location: Location, *, max_label_sets: int) -> None:
+        self.location = location
+        self._max_label_sets = max_label_sets
+        self._connection: sqlite3.Connection | None = None
+        self._identity: tuple[int, int] | None = None
+        self._places: dict[Labels, _Place] = {}
+        self._id = secrets.token_hex(8)
+        self._batch = 0
+        self._uncertain = False
+
+    def write(self, batch: Batch) -> int:
+        """Commit a batch; returns how many of its records were in the ledger already."""
+        connection = self._ready()
+        now_ns = time.time_ns()
+        try:
+            with transaction(connection):
+                if self._uncertain and self._last_batch(connection) > self._batch:
+                    known = 0
+                else:
+                    known = self._apply(connection, batch, now_ns)
+                    self._sign(connection, now_ns)
+        except sqlite3.Error as error:
+            # An error in the middle of a commit leaves open whether the batch is in.
+            self._uncertain = True
+            self._places.clear()
+            self.close()
+            self._give_up(error)
+        self._uncertain = False
+        self._batch += 1
+        return known
+
+    def open(self) -> None:
+        """Open the ledger, or create it, ahead of the first batch."""
+        self._ready()
+
+    def close(self) -> None:
+        """Close the connection; the next batch opens another."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def abandon(self) -> None:
+        """Give the connection up unclosed: in a forked child it is still the parent's."""
+        keep_forever(self._connection)
+
+    def _ready(self) -> sqlite3.Connection:
+        """The open connection; another one if the file was moved away or deleted meanwhile."""
+        if self._connection is not None and self.location.identity() != self._identity:
+            self.close()
+        if self._connection is None:
+            self._places.clear()
+            before = self.location.identity()
+            try:
+                self._connection = connect(self.location)
+            except LedgerCorruptError as error:
+                self._set_aside(error, before)
+            self._identity = self.location.identity()
+        return self._connection
+
+    def _give_up(self, error: sqlite3.Error) -> None:
+        explained = explain(self.location, error)
+        if isinstance(explained, LedgerCorruptError):
+            self._set_aside(explained, self._identity)
+        raise explained from error
+
+    def _set_aside(self, error: LedgerError, seen: tuple[int, int] | None) -> None:
+        """Move the damaged file away and say so; the next attempt starts a new ledger."""
+        path = self.location.path
+        if path is None:
+            raise error
+        try:
+            target = set_aside(path, seen)
+        except OSError as failure:
+            raise explain(self.location, failure) from error
+        where = f"it was set aside as {target}" if target else "another process has set it aside"
+        message = f"{error}; {where}, and a new ledger begins: its counters start at 0"
+        raise LedgerCorruptError(message) from error
+
+    def _last_batch(self, connection: sqlite3.Connection) -> int:
+        row = connection.execute("SELECT batch FROM writer WHERE id = ?", (self._id,)).fetchone()
+        return 0 if row is None else int(row[0])
+
+    def _sign(self, connection: sqlite3.Connection, now_ns: int) -> None:
+        """Note, within the transaction, that this batch is in."""
+        connection.execute(
+            "INSERT OR REPLACE INTO writer (id, batch, time_ns) VALUES (?, ?, ?)",
+            (self._id, self._batch + 1, now_ns),
+        )
+        if self._batch == 0:
+            connection.execute("DELETE FROM writer WHERE time_ns < ?", (now_ns - _WRITERS_KEPT_NS,))
+
+    def _apply(self, connection: sqlite3.Connection, batch: Batch, now_ns: int) -> int:
+        """Everything that a batch adds; returns how many of its records were in already."""
+        now = now_ns // 1_000_000_000
+        records = self._insert_new(connection, batch.records, now)
+        sums = summed(records)
+        for key, condensed in batch.condensed.items():
+            sums.setdefault(key, Sums()).merge(condensed)
+        self._add_sums(connection, sums, now)
+        connection.executemany(_ADD_HEALTH, batch.health.items())
+        return len(batch.records) - len(records)
+
+    def _insert_new(
+        self, connection: sqlite3.Connection, records: list[UsageRecord], now: int
+    ) -> list[UsageRecord]:
+        """Insert records; returns those that were not in the ledger yet."""
+        rows = [self._row(connection, record, now) for record in records]
+        connection.execute("SAVEPOINT records")
+        inserted = connection.executemany(_INSERT_RECORD, rows).rowcount if rows else 0
+        if inserted != len(rows):
+            connection.execute("ROLLBACK TO records")
+            records = [
+                record
+                for record, row in zip(records, rows, strict=True)
+                if connection.execute(_INSERT_RECORD, row).rowcount
+            ]
+        connection.execute("RELEASE records")
+        return records
+
+    def _row(
+        self, connection: sqlite3.Connection, record: UsageRecord, now: int
+    ) -> tuple[object, ...]:
+        return (
+            record.time_ns,
+            record.nonce,
+            self._place(connection, record.labels, now).label_set_id,
+            record.source,
+            record.status,
+            *(_NO_USAGE if record.usage is None else record.usage),
+            record.estimated,
+            record.unmetered,
+            record.response_model,
+            record.response_id,
+            record.duration_ns,
+            record.first_token_ns,
+            record.error_type,
+            record.cost_nanousd,
+            record.trace_id,
+            record.span_id,
+        )
+
+    def _add_sums(self, connection: sqlite3.Connection, sums: SumsByKey, now: int) -> None:
+        periods: list[tuple[int, ...]] = []
+        series: dict[int, Sums] = {}
+        for (labels, quarter), added in sums.items():
+            place = self._place(connection, labels, now)
+            periods.append((quarter, place.label_set_id, *added.totals))
+            known = series.get(place.series_id)
+            if known is None:
+                series[place.series_id] = added
+            else:
+                known.merge(added)
+        connection.executemany(_ADD_PERIOD, periods)
+        _add_series(connection, series.items())
+
+    def _place(self, connection: sqlite3.Connection, labels: Labels, now: int) -> _Place:
+        """Where a label set counts, remembered for a while."""
+        place = self._places.get(labels)
+        # Compared both ways: after the clock was set back, what was remembered says nothing.
+        if place is not None and 0 <= now - place.found_at < _TRUSTED_SECONDS:
+            return place
+        if len(self._places) >= _REMEMBERED:
+            self._places.clear()
+        label_set_id, last_counted = _label_set(connection, labels)
+        series_id = label_set_id
+        idle = last_counted is None or last_counted < now - IDLE_SECONDS
+        if idle and labels != OTHER and not self._has_room(connection, now):
+            series_id, last_counted = _label_set(connection, OTHER)
+        if last_counted is None or last_counted < now:
+            connection.execute(
+                "UPDATE label_set SET last_counted = ? WHERE id = ?", (now, series_id)
+            )
+        place = self._places[labels] = _Place(label_set_id, series_id, now)
+        return place
+
+    def _has_room(self, connection: sqlite3.Connection, now: int) -> bool:
+        """Whether one more label set may have cumulative rows of its own."""
+        (active,) = connection.execute(
+            "SELECT count(*) FROM label_set WHERE last_counted >= ? AND project <> ?",
+            (now - IDLE_SECONDS, OTHER.project),
+        ).fetchone()
+        return bool(active < self._max_label_sets)
+
+
+def _label_set(connection: sqlite3.Connection, labels: Labels) -> tuple[int, int | None]:
+    """The id of a label set, which is made if need be, and when it last counted."""
+    row = connection.execute(
+        "SELECT id, last_counted FROM label_set "
+        "WHERE project = ? AND provider = ? AND model = ? AND endpoint = ?",
+        labels,
+    ).fetchone()
+    if row is not None:
+        return int(row[0]), row[1]
+    cursor = connection.execute(
+        "INSERT INTO label_set (project, provider, model, endpoint) VALUES (?, ?, ?, ?)", labels
+    )
+    return int(cursor.lastrowid or 0), None
+
+
+def _add_series(connection: sqlite3.Connection, series: Iterable[tuple[int, Sums]]) -> None:
+    """Add to the cumulative rows; a histogram without a new observation is left alone."""
+    for series_id, sums in series:
+        connection.execute(_ADD_COUNTER, (series_id, *sums.totals))
+        if sums.duration_count:
+            connection.execute(_ADD_DURATION, (series_id, sums.duration_ns, *sums.duration))
+        if sums.first_token_count:
+            row = (series_id, sums.first_token_ns, *sums.first_token)
+            connection.execute(_ADD_FIRST_TOKEN, row)
+        if sums.metered_count:
+            connection.execute(_ADD_INPUT, (series_id, *sums.input_tokens))
+            connection.execute(_ADD_OUTPUT, (series_id, *sums.output_tokens))
+        connection.executemany(
+            _ADD_UNMETERED, [(series_id, *item) for item in sums.unmetered.items()]
+        )

@@ -1,0 +1,1 @@
+"""From OpenTelemetry's spans to observations of calls, whatever the sampler does."""

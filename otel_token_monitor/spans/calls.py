@@ -1,0 +1,160 @@
+"""A call as one span tells it, and the call as all its spans together tell it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from otel_token_monitor.dialects.facts import UNKNOWN_MODEL, CallFacts, SpanView, read_call
+from otel_token_monitor.dialects.attributes import FIRST_TOKEN_EVENTS
+from otel_token_monitor.dialects.providers import OPENAI_COMPATIBLE, UNKNOWN, ProviderHosts
+from otel_token_monitor.usage import Labels, TokenUsage, UsageRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from opentelemetry.sdk.trace import ReadableSpan
+
+    from otel_token_monitor.spans.processor import EndedSpan, Stamp
+
+__all__ = ["Call", "read_ended", "record_of"]
+
+T = TypeVar("T")
+
+# A span's id has 64 bits without a sign, SQLite's integers have one.
+_SIGN: Final = 1 << 63
+
+
+@dataclass(slots=True)
+class Call:
+    """One span's account of a call."""
+
+    stamp: Stamp
+    end_ns: int
+    facts: CallFacts
+
+    @property
+    def scope(self) -> str:
+        """The instrumentation that tells."""
+        return self.stamp.scope
+
+
+def read_ended(ended: EndedSpan, hosts: ProviderHosts, now_ns: int) -> Call | None:
+    """Read an ended span; None if it is no call to a model."""
+    stamp, span = ended
+    if span is None:
+        return _abandoned(stamp, hosts, now_ns)
+    exception_type, first_token_ns = _events(span)
+    facts = read_call(
+        SpanView(
+            name=span.name,
+            attributes=_mapping(span._attributes),  # noqa: SLF001 - see _mapping
+            status=span.status.status_code.name,
+            exception_type=exception_type,
+            first_token_ns=first_token_ns,
+            openai_client=stamp.client and "openai" in stamp.scope,
+        ),
+        hosts,
+    )
+    return None if facts is None else Call(stamp, span.end_time or now_ns, facts)
+
+
+def _abandoned(stamp: Stamp, hosts: ProviderHosts, now_ns: int) -> Call | None:
+    """The call of a span that was collected without having ended."""
+    facts = read_call(
+        SpanView(
+            name=stamp.name,
+            attributes=_mapping(stamp.attributes),
+            status="ERROR",
+            exception_type="GeneratorExit",
+        ),
+        hosts,
+    )
+    return None if facts is None else Call(stamp, now_ns, facts)
+
+
+def _mapping(attributes: Mapping[str, object] | None) -> Mapping[str, object]:
+    """The plain dictionary within the SDK's attributes: reading through them costs ten times that."""
+    inner = getattr(attributes, "_dict", None)
+    if isinstance(inner, dict):
+        return inner
+    return {} if attributes is None else dict(attributes)
+
+
+def _events(span: ReadableSpan) -> tuple[str | None, int | None]:
+    """The type of the last exception, and the time from start to the first token."""
+    exception_type: str | None = None
+    first_token_ns: int | None = None
+    for event in span.events:
+        if event.name == "exception":
+            said = (event.attributes or {}).get("exception.type")
+            exception_type = said if isinstance(said, str) else exception_type
+        elif first_token_ns is None and event.name in FIRST_TOKEN_EVENTS:
+            first_token_ns = max(event.timestamp - (span.start_time or 0), 0)
+    return exception_type, first_token_ns
+
+
+def record_of(calls: list[Call]) -> UsageRecord:
+    """One record of all that a call's spans say: the client's knows best, the others fill in."""
+    calls = sorted(calls, key=_authority)
+    best = calls[0]
+    facts, stamp = best.facts, best.stamp
+    usage = _most_detailed([call.facts.usage for call in calls if call.facts.usage is not None])
+    ended_well = any(call.facts.error_type is None for call in calls) and usage is not None
+    error_type = None if ended_well else facts.error_type
+    return UsageRecord(
+        time_ns=best.end_ns,
+        nonce=stamp.span_id - _SIGN,
+        labels=Labels(
+            stamp.project,
+            _first([c.facts.provider for c in calls], {UNKNOWN, OPENAI_COMPATIBLE}),
+            _model(calls),
+            facts.endpoint,
+        ),
+        source=stamp.scope,
+        status="ok" if error_type is None else "error",
+        usage=usage,
+        unmetered=None if usage is not None else _reason(calls),
+        response_model=_filled([c.facts.response_model for c in calls]),
+        response_id=_filled([c.facts.response_id for c in calls]),
+        duration_ns=max(best.end_ns - stamp.start_ns, 0) if stamp.start_ns else None,
+        first_token_ns=_filled([c.facts.first_token_ns for c in calls]),
+        error_type=error_type,
+        cost_nanousd=_filled([c.facts.cost_nanousd for c in calls]),
+        trace_id=f"{stamp.trace_id:032x}",
+        span_id=f"{stamp.span_id:016x}",
+    )
+
+
+def _authority(call: Call) -> tuple[bool, bool, bool]:
+    """The order in which spans are believed: a client's first, then those that know the usage."""
+    return not call.stamp.client, call.facts.usage is None, call.facts.error_type is not None
+
+
+def _most_detailed(usages: list[TokenUsage]) -> TokenUsage | None:
+    """The account that takes most apart: some instrumentations leave out the details."""
+    return max(usages, key=lambda u: u.total_tokens - u.input - u.output, default=None)
+
+
+def _model(calls: list[Call]) -> str:
+    """The model as asked for: some instrumentations strip the vendor in front of it."""
+    best = calls[0].facts.model
+    if best == UNKNOWN_MODEL:
+        return _first([c.facts.model for c in calls], {UNKNOWN_MODEL})
+    return max((c.facts.model for c in calls if c.facts.model.endswith(best)), key=len)
+
+
+def _reason(calls: list[Call]) -> str | None:
+    """Why the usage is unknown; None if one of the spans tells that the server refused."""
+    if any(c.facts.error_type is not None and c.facts.unmetered is None for c in calls):
+        return None
+    return calls[0].facts.unmetered
+
+
+def _first(values: list[str], vague: set[str]) -> str:
+    """The first value that says something."""
+    return next((value for value in values if value not in vague), values[0])
+
+
+def _filled(values: list[T | None]) -> T | None:
+    return next((value for value in values if value is not None), None)

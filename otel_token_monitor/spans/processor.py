@@ -1,0 +1,268 @@
+"""The hot path: what happens in the user's own call, as little as possible."""
+
+from __future__ import annotations
+
+import logging
+import weakref
+from asyncio import current_task
+from asyncio.events import _get_running_loop
+from collections import deque
+from threading import get_ident
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry import context
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+
+from otel_token_monitor.spans.sampling import RECORDED_FOR_US
+from otel_token_monitor.spans.scopes import MARKERS, is_client_scope, is_llm_scope
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from opentelemetry.context import Context
+    from opentelemetry.trace import SpanContext
+
+    from otel_token_monitor.spans.project import ProjectPolicy
+
+__all__ = ["EndedSpan", "FrontDoor", "SpanQueue", "Stamp", "TokenSpanProcessor"]
+
+_log = logging.getLogger("otel_token_monitor")
+
+# How many scope names, and how many spans that have not ended, are remembered at most.
+_MAX_SCOPES: Final = 4096
+_MAX_OPEN: Final = 65536
+
+
+class Stamp:
+    """What must be noted when a span starts, while the context is still the caller's.
+
+    `owner` is the thread and the asyncio task; `enclosing` the open span of a call to a model that
+    this one is a child of. `attributes` outlive the span: a span that is collected without having
+    ended still tells of a call.
+    """
+
+    __slots__ = (
+        "attributes",
+        "client",
+        "enclosing",
+        "name",
+        "owner",
+        "parent_id",
+        "project",
+        "read",
+        "reference",
+        "scope",
+        "span_id",
+        "start_ns",
+        "trace_id",
+    )
+
+    attributes: Mapping[str, object]
+    reference: weakref.ref[Span]
+
+    def __init__(self, span: Span | ReadableSpan, scope: str, project: str) -> None:
+        identity: SpanContext = span.context
+        parent = span.parent
+        self.scope = scope
+        self.client = False
+        self.project = project
+        self.name = span.name
+        self.span_id = identity.span_id
+        self.trace_id = identity.trace_id
+        self.parent_id = 0 if parent is None else parent.span_id
+        self.start_ns = span.start_time or 0
+        loop = _get_running_loop()
+        self.owner = get_ident(), 0 if loop is None else id(current_task(loop))
+        self.enclosing: Stamp | None = None
+        # Set by the drain thread once it has read the span.
+        self.read = False
+
+
+EndedSpan = tuple[Stamp, ReadableSpan | None]
+"""A stamp and its span; None where the span was collected without having ended."""
+
+
+class SpanQueue:
+    """Ended spans on their way to the drain thread, bounded; a full queue drops and counts."""
+
+    def __init__(self, capacity: int, wake: Callable[[], None]) -> None:
+        self._capacity = capacity
+        self._wake = wake
+        self._items: deque[EndedSpan] = deque()
+        self.idle = True
+        self.dropped = 0
+
+    def put(self, item: EndedSpan) -> None:
+        """Append; never waits. Safe where the garbage collector calls it, in the midst of anything."""
+        items = self._items
+        if len(items) >= self._capacity:
+            self.dropped += 1
+            return
+        items.append(item)
+        if self.idle:
+            # Only the first span after a pause pays for waking the thread.
+            self.idle = False
+            self._wake()
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def take(self) -> list[EndedSpan]:
+        """All that is in the queue now, oldest first."""
+        items = self._items
+        return [items.popleft() for _ in range(len(items))]
+
+
+class TokenSpanProcessor(SpanProcessor):
+    """Stamps spans of calls to models when they start, and queues them when they end.
+
+    OpenTelemetry's SDK does not catch what a processor raises: it would replace the user's own
+    exception. So both hooks catch everything; this is the one boundary that does.
+    """
+
+    def __init__(self, queue: SpanQueue, policy: ProjectPolicy) -> None:
+        self._queue = queue
+        self._policy = policy
+        self._scopes: dict[str, bool] = {}
+        self._open: dict[int, Stamp] = {}
+        self._complained = False
+        self.active = True
+        self.hook_errors = 0
+
+    def open_stamps(self) -> list[Stamp]:
+        """The stamps of spans that have started and not ended."""
+        return list(self._open.values())
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Stamp the span, if its scope makes calls to models."""
+        try:
+            scope = span.instrumentation_scope
+            if scope is None or not self.active:
+                return
+            name = scope.name
+            known = self._scopes.get(name)
+            if known is None:
+                known = self._learn(name, is_llm_scope(name))
+            if known:
+                self._stamp(span, name, parent_context)
+        except Exception:  # noqa: BLE001 - the boundary: see the class
+            self._complain()
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Queue the span, if it is a call to a model."""
+        try:
+            stamp = self._open.pop(span.context.span_id, None)
+            if stamp is None:
+                stamp = self._unannounced(span)
+                if stamp is None:
+                    return
+            self._queue.put((stamp, span))
+        except Exception:  # noqa: BLE001 - the boundary: see the class
+            self._complain()
+
+    def claims(self, span: Span) -> bool:
+        """Whether the application's sampler dropped this span: then nobody else gets to see it."""
+        try:
+            attributes = span._attributes  # noqa: SLF001
+            if not attributes or RECORDED_FOR_US not in getattr(attributes, "_dict", attributes):
+                return False
+            # The span itself knows who is told of its end.
+            span._span_processor = self  # type: ignore[assignment]  # noqa: SLF001
+        except Exception:  # noqa: BLE001 - the boundary: see the class
+            self._complain()
+            return False
+        return True
+
+    def shutdown(self) -> None:
+        """Nothing: spans may still end after their provider was shut down, and they count."""
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        """Nothing: what is queued is written within the drain interval."""
+        return True
+
+    def reset_after_fork(self) -> None:
+        """Forget the parent's open spans: it is the parent that will see them end."""
+        self._open = {}
+
+    def _stamp(self, span: Span, scope: str, parent_context: Context | None) -> None:
+        current = context.get_current() if parent_context is None else parent_context
+        stamp = Stamp(span, scope, self._policy.project_in(current))
+        stamp.client = is_client_scope(scope)
+        if stamp.parent_id:
+            stamp.enclosing = self._open.get(stamp.parent_id)
+        if len(self._open) >= _MAX_OPEN:
+            # Spans that never end, kept alive by someone: the oldest give way.
+            self._open.pop(next(iter(self._open)), None)
+        stamp.attributes = span._attributes  # noqa: SLF001 - the mapping itself, not a copy of now
+        stamp.reference = weakref.ref(span, lambda _, span_id=stamp.span_id: self._gone(span_id))
+        self._open[stamp.span_id] = stamp
+
+    def _gone(self, span_id: int) -> None:
+        """A span was collected that never ended: its call was abandoned, and still counts."""
+        try:
+            stamp = self._open.pop(span_id, None)
+            if stamp is not None and self.active:
+                    self._queue.put((stamp, None))
+        except Exception:  # noqa: BLE001 - runs inside the garbage collector
+            self._complain()
+
+    def _unannounced(self, span: ReadableSpan) -> Stamp | None:
+        """A stamp for a span of a scope that was not known to make calls to models; else None."""
+        scope = span.instrumentation_scope
+        if scope is None or not self.active or self._scopes.get(scope.name):
+            return None
+        attributes = span._attributes  # noqa: SLF001
+        if not attributes or MARKERS.isdisjoint(getattr(attributes, "_dict", attributes)):
+            return None
+        self._learn(scope.name, is_llm=True)
+        return Stamp(span, scope.name, self._policy.project_in(context.get_current()))
+
+    def _learn(self, scope: str, is_llm: bool) -> bool:  # noqa: FBT001
+        if len(self._scopes) < _MAX_SCOPES:
+            self._scopes[scope] = is_llm
+        return is_llm
+
+    def _complain(self) -> None:
+        """Count a fault of ours, and log the first."""
+        self.hook_errors += 1
+        if not self._complained:
+            self._complained = True
+            _log.exception("a hook of otel_token_monitor failed; the call itself is unharmed")
+
+
+class FrontDoor(SpanProcessor):
+    """Stands before a provider's own processors: our hooks run first, and for all spans once.
+
+    Spans that the application's sampler dropped pass by here only: its own processors, which may
+    ignore the sampled flag, see what they saw without us.
+    """
+
+    def __init__(self, ours: TokenSpanProcessor, theirs: SpanProcessor) -> None:
+        self.ours = ours
+        self.theirs = theirs
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Ours first; theirs only for what their sampler let through."""
+        self.ours.on_start(span, parent_context)
+        if not self.ours.claims(span):
+            self.theirs.on_start(span, parent_context)
+
+    def _on_ending(self, span: Span) -> None:
+        self.theirs._on_ending(span)  # noqa: SLF001 - the SDK's own hook
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Ours first, whatever theirs may raise."""
+        self.ours.on_end(span)
+        self.theirs.on_end(span)
+
+    def shutdown(self) -> None:
+        """Theirs alone: spans may still end afterwards, and they count."""
+        self.theirs.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        """Theirs alone: what we have queued is written within the drain interval."""
+        return self.theirs.force_flush(timeout_millis)
+
+    def __getattr__(self, name: str) -> object:
+        """All else is the provider's own: `add_span_processor` foremost."""
+        return getattr(self.theirs, name)

@@ -1,0 +1,248 @@
+"""What flows through the house: one call to a model, and the sums of many."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass, field
+from typing import Final, Literal, NamedTuple
+
+__all__ = [
+    "DURATION_BOUNDS",
+    "FIRST_TOKEN_BOUNDS",
+    "MAX_PROJECT_LENGTH",
+    "OTHER",
+    "QUARTER_SECONDS",
+    "TOKEN_BOUNDS",
+    "Labels",
+    "Sums",
+    "TokenUsage",
+    "Totals",
+    "UsageRecord",
+    "check_project",
+]
+
+QUARTER_SECONDS: Final = 900
+"""Sums are kept per UTC quarter-hour: every time zone's offset is a multiple of it."""
+
+# The bounds of OpenTelemetry's GenAI conventions, without those that tell nobody anything (no call
+# to a model ends within 40 ms, no prompt has 4 tokens).
+DURATION_BOUNDS: Final = (0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
+FIRST_TOKEN_BOUNDS: Final = (0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+TOKEN_BOUNDS: Final = (16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576)
+
+MAX_PROJECT_LENGTH: Final = 128
+
+_NANOSECONDS: Final = 1_000_000_000
+
+
+def check_project(name: object) -> str:
+    """The name, if it may name a project.
+
+    Raises TypeError or ValueError.
+    """
+    if not isinstance(name, str):
+        message = f"a project's name must be a string, not {name!r}"
+        raise TypeError(message)
+    if not name.strip() or len(name) > MAX_PROJECT_LENGTH or not name.isprintable():
+        message = (
+            f"{name[:200]!r} cannot name a project: "
+            f"use 1 to {MAX_PROJECT_LENGTH} printable characters"
+        )
+        raise ValueError(message)
+    return name
+
+
+class TokenUsage(NamedTuple):
+    """The tokens of one call, in five parts that do not overlap: their sum is the total.
+
+    `input_tokens` and `output_tokens`, as OpenAI reports them, are sums of these parts.
+    """
+
+    input: int = 0
+    input_cached: int = 0
+    input_cache_write: int = 0
+    output: int = 0
+    output_reasoning: int = 0
+
+    @property
+    def input_tokens(self) -> int:
+        """All input tokens: plain, read from the cache, written to it."""
+        return self.input + self.input_cached + self.input_cache_write
+
+    @property
+    def output_tokens(self) -> int:
+        """All output tokens, reasoning among them."""
+        return self.output + self.output_reasoning
+
+    @property
+    def total_tokens(self) -> int:
+        """The sum of the five parts."""
+        return sum(self)
+
+
+class Labels(NamedTuple):
+    """What a call is counted under."""
+
+    project: str
+    provider: str
+    model: str
+    endpoint: str
+
+
+OTHER: Final = Labels("other", "other", "other", "other")
+"""Where calls count whose labels are beyond the cap on label sets."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageRecord:
+    """One call to a model, as the ledger keeps it.
+
+    `usage` is None where nobody sent it; `unmetered` then says why. `time_ns` (UTC, nanoseconds
+    since the epoch) is when the call ended; with `nonce` (signed 64 bits; a span's own id where
+    there is one) it identifies the record. `cost_nanousd` is None where the price is unknown.
+    """
+
+    time_ns: int
+    nonce: int
+    labels: Labels
+    source: str
+    status: Literal["ok", "error"] = "ok"
+    usage: TokenUsage | None = None
+    estimated: bool = False
+    unmetered: str | None = None
+    response_model: str | None = None
+    response_id: str | None = None
+    duration_ns: int | None = None
+    first_token_ns: int | None = None
+    error_type: str | None = None
+    cost_nanousd: int | None = None
+    trace_id: str | None = None
+    span_id: str | None = None
+
+    @property
+    def quarter(self) -> int:
+        """The UTC quarter-hour that the call belongs to, counted from the epoch."""
+        return self.time_ns // (QUARTER_SECONDS * _NANOSECONDS)
+
+
+class Totals(NamedTuple):
+    """Sums over calls: what counters and periods hold for one label set."""
+
+    input: int = 0
+    input_cached: int = 0
+    input_cache_write: int = 0
+    output: int = 0
+    output_reasoning: int = 0
+    estimated_input: int = 0
+    estimated_output: int = 0
+    requests_ok: int = 0
+    requests_error: int = 0
+    unmetered: int = 0
+    cost_nanousd: int = 0
+    unpriced: int = 0
+
+    @classmethod
+    def of(cls, record: UsageRecord) -> Totals:
+        """What one record adds."""
+        usage = record.usage
+        exact = (0, 0, 0, 0, 0) if usage is None or record.estimated else usage
+        estimate = usage if usage is not None and record.estimated else TokenUsage()
+        priced = record.cost_nanousd is not None
+        return cls(
+            *exact,
+            estimate.input_tokens,
+            estimate.output_tokens,
+            int(record.status == "ok"),
+            int(record.status != "ok"),
+            int(record.unmetered is not None),
+            record.cost_nanousd or 0,
+            int(usage is not None and not priced),
+        )
+
+    def plus(self, other: Totals) -> Totals:
+        """The sum of both, part by part."""
+        return Totals(*map(int.__add__, self, other))
+
+    @property
+    def requests(self) -> int:
+        """All calls."""
+        return self.requests_ok + self.requests_error
+
+    @property
+    def input_tokens(self) -> int:
+        """Input tokens whose number is exact."""
+        return self.input + self.input_cached + self.input_cache_write
+
+    @property
+    def output_tokens(self) -> int:
+        """Output tokens whose number is exact."""
+        return self.output + self.output_reasoning
+
+    @property
+    def total_tokens(self) -> int:
+        """Tokens whose number is exact."""
+        return self.input_tokens + self.output_tokens
+
+
+def _buckets(bounds: tuple[float, ...]) -> list[int]:
+    return [0] * (len(bounds) + 1)
+
+
+@dataclass(slots=True)
+class Sums:
+    """Running sums of one label set, histograms included: what a batch adds to the ledger.
+
+    A histogram's list has a count per bucket (not cumulative), the last one beyond all bounds;
+    durations are summed in nanoseconds.
+    """
+
+    totals: Totals = Totals()
+    unmetered: dict[str, int] = field(default_factory=dict)
+    duration: list[int] = field(default_factory=lambda: _buckets(DURATION_BOUNDS))
+    duration_ns: int = 0
+    first_token: list[int] = field(default_factory=lambda: _buckets(FIRST_TOKEN_BOUNDS))
+    first_token_ns: int = 0
+    input_tokens: list[int] = field(default_factory=lambda: _buckets(TOKEN_BOUNDS))
+    output_tokens: list[int] = field(default_factory=lambda: _buckets(TOKEN_BOUNDS))
+
+    @property
+    def duration_count(self) -> int:
+        """Calls whose duration is known."""
+        return sum(self.duration)
+
+    @property
+    def first_token_count(self) -> int:
+        """Calls whose time to the first token is known."""
+        return sum(self.first_token)
+
+    @property
+    def metered_count(self) -> int:
+        """Calls whose exact usage is known."""
+        return sum(self.input_tokens)
+
+    def add(self, record: UsageRecord) -> None:
+        """Add one record."""
+        self.totals = self.totals.plus(Totals.of(record))
+        if record.unmetered is not None:
+            self.unmetered[record.unmetered] = self.unmetered.get(record.unmetered, 0) + 1
+        if record.duration_ns is not None:
+            self.duration[bisect_left(DURATION_BOUNDS, record.duration_ns / _NANOSECONDS)] += 1
+            self.duration_ns += record.duration_ns
+        if record.first_token_ns is not None:
+            seconds = record.first_token_ns / _NANOSECONDS
+            self.first_token[bisect_left(FIRST_TOKEN_BOUNDS, seconds)] += 1
+            self.first_token_ns += record.first_token_ns
+        if record.usage is not None and not record.estimated:
+            self.input_tokens[bisect_left(TOKEN_BOUNDS, record.usage.input_tokens)] += 1
+            self.output_tokens[bisect_left(TOKEN_BOUNDS, record.usage.output_tokens)] += 1
+
+    def merge(self, other: Sums) -> None:
+        """Add another's sums."""
+        self.totals = self.totals.plus(other.totals)
+        for reason, count in other.unmetered.items():
+            self.unmetered[reason] = self.unmetered.get(reason, 0) + count
+        for name in ("duration", "first_token", "input_tokens", "output_tokens"):
+            mine, theirs = getattr(self, name), getattr(other, name)
+            mine[:] = map(int.__add__, mine, theirs)
+        self.duration_ns += other.duration_ns
+        self.first_token_ns += other.first_token_ns

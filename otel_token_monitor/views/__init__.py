@@ -1,0 +1,1 @@
+"""What a ledger looks like from outside: the metrics of a scrape."""
