@@ -1,1 +1,1 @@
-"""Benchmarks: both sides of a comparison in one run."""
+"""Both sides of each comparison in one run, alternating: medians and their ratio."""

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from difflib import get_close_matches
-from pathlib import Path
-from reprlib import Repr
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, Final, Literal, NamedTuple, Self
 
 from pydantic import (
     AfterValidator,
@@ -21,12 +18,14 @@ from pydantic import (
     ValidationError,
 )
 
+from otel_token_monitor.config.faults import SHOWN_LENGTH, ConfigError, shown
+from otel_token_monitor.config.files import read_file
 from otel_token_monitor.usage import MAX_PROJECT_LENGTH, check_project
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Mapping
 
-__all__ = ["CONFIG_VARIABLE", "VARIABLES", "ConfigError", "TokenMonitorConfig"]
+__all__ = ["CONFIG_VARIABLE", "VARIABLES", "TokenMonitorConfig"]
 
 CONFIG_VARIABLE: Final = "TOKEN_MONITOR_CONFIG"
 """The environment variable that names the file, where no argument does."""
@@ -78,20 +77,7 @@ _BOOLEANS: Final = {
     for word in words.split()
 }
 
-_SHOWN_LENGTH: Final = 80
-
 _log = logging.getLogger("otel_token_monitor")
-
-
-class ConfigError(ValueError):
-    """The configuration cannot be used; the message has a line for each of its `faults`."""
-
-    def __init__(self, faults: Iterable[str]) -> None:
-        self.faults = tuple(faults)
-        super().__init__("\n".join(("the configuration cannot be used:", *self.faults)))
-
-    def __reduce__(self) -> tuple[type[Self], tuple[tuple[str, ...]]]:
-        return type(self), (self.faults,)
 
 
 def _boolean(value: object) -> object:
@@ -241,7 +227,7 @@ class TokenMonitorConfig(BaseModel):
             # A field has an error for each of its parts that is wrong: one line will do.
             wrong = dict.fromkeys(str(part["loc"][0]) for part in error.errors())
             faults += [
-                f"{given[field].key}: {_shown(given[field].value)} is not "
+                f"{given[field].key}: {shown(given[field].value)} is not "
                 f"{cls.model_fields[field].description}"
                 for field in wrong
             ]
@@ -292,7 +278,7 @@ def _from_file(
     if path is None:
         return {}
     try:
-        document = _read(path, source)
+        document = read_file(path, source)
     except ConfigError as error:
         faults += error.faults
         return {}
@@ -311,95 +297,10 @@ def _from_file(
     }
 
 
-def _read(path: str, source: str) -> dict[Any, object]:
-    """The mapping that a file holds; an empty file holds an empty one.
-
-    Raises ConfigError.
-    """
-    parse = _PARSERS.get(Path(path).suffix.lower())
-    if parse is None:
-        raise ConfigError(
-            [f"{source}: {_shown(path)} is not a file that ends in .yaml, .yml or .json"]
-        )
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ConfigError([f"{path}: byte {error.start} is not UTF-8 text"]) from None
-    except (OSError, ValueError) as error:  # a ValueError: the path holds a null or a surrogate
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise ConfigError([f"{source}: {_shown(path)} cannot be read: {reason}"]) from None
-    try:
-        document = parse(text)
-    except _SyntaxFault as fault:
-        raise ConfigError([f"{path}: {fault}"]) from None
-    if document is None:
-        return {}
-    if not isinstance(document, dict):
-        raise ConfigError([f"{path}: {_shown(document)} is not a mapping of keys to values"])
-    return document
-
-
-class _SyntaxFault(Exception):  # noqa: N818 - never leaves this module
-    """What is wrong with a text, and in which line if that is known."""
-
-
-def _parse_json(text: str) -> object:
-    try:
-        return json.loads(text) if text.strip() else None
-    except json.JSONDecodeError as error:
-        raise _SyntaxFault(f"line {error.lineno}: {error.msg}") from None
-    except (RecursionError, ValueError) as error:  # a ValueError: a number of thousands of digits
-        raise _SyntaxFault(f"not usable JSON: {error!s:.80}") from None
-
-
-def _parse_yaml(text: str) -> object:
-    # Imported here: it takes some 17 ms, and few users have such a file.
-    import yaml  # noqa: PLC0415
-
-    try:
-        return yaml.safe_load(text)
-    except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
-        raise _SyntaxFault(f"line {line}: {error.reason}") from None
-    except yaml.MarkedYAMLError as error:
-        where = "" if error.problem_mark is None else f"line {error.problem_mark.line + 1}: "
-        raise _SyntaxFault(f"{where}{error.problem or error.context}") from None
-    # PyYAML lets through what Python says of `!!int ""`, `!!bool maybe`, `2026-02-31` and the like.
-    except (ArithmeticError, AttributeError, LookupError, RecursionError, ValueError) as error:
-        raise _SyntaxFault(f"not usable YAML: {error!s:.80}") from None
-
-
-_PARSERS: Final[Mapping[str, Callable[[str], object]]] = {
-    ".json": _parse_json,
-    ".yaml": _parse_yaml,
-    ".yml": _parse_yaml,
-}
-
-
 def _unknown(key: object) -> str:
     """Say that no field has this name; the value stays unsaid, it may be a secret."""
     name = key if isinstance(key, str) else ""
     close = get_close_matches(name.lower(), VARIABLES)
-    shown = name if name.isidentifier() and len(name) <= _SHOWN_LENGTH else _shown(key)
+    said = name if name.isidentifier() and len(name) <= SHOWN_LENGTH else shown(key)
     remedy = f"did you mean {' or '.join(close)}?" if close else f"known are {', '.join(VARIABLES)}"
-    return f"{shown} is unknown; {remedy}"
-
-
-class _Shortened(Repr):
-    """The start of a `repr`, also of values whose own would be too long to make."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.maxstring = self.maxlong = self.maxother = _SHOWN_LENGTH
-
-    def repr_int(self, value: int, level: int) -> str:
-        """As its parent; Python refuses to write out a number of thousands of digits."""
-        try:
-            return super().repr_int(value, level)
-        except ValueError:
-            return f"<a number of {value.bit_length()} bits>"
-
-
-def _shown(value: object) -> str:
-    text = _Shortened().repr(value)
-    return text if len(text) <= _SHOWN_LENGTH else f"{text[: _SHOWN_LENGTH - 3]}..."
+    return f"{said} is unknown; {remedy}"

@@ -1,0 +1,26 @@
+"""`make bench`: run every comparison, print one table."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from importlib import import_module
+
+from benchmarks.measure import Row, machine, print_table
+
+PARTS = ("on_end", "cpu", "startup", "totals", "scrape")
+
+
+def main() -> int:
+    """Run the parts named on the command line, or all; 1 if a limit is broken."""
+    rows: list[Row] = []
+    for part in sys.argv[1:] or PARTS:
+        print(f"measuring {part} …", file=sys.stderr, flush=True)
+        rows += import_module(f"benchmarks.{part}").run()
+    print(f"{datetime.now(UTC).date()}, {machine()}\n")
+    print_table(rows)
+    return 0 if all(row.holds for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
