@@ -36,6 +36,8 @@ test: debian-packages $(STAMP) ## Check style, types, layers; run the tests; try
 	@$(BIN)/mypy --no-error-summary
 	$(say) 'lint-imports'
 	@out=$$($(BIN)/lint-imports 2>&1) || { printf '%s\n' "$$out"; exit 1; }
+	$(say) 'generated pages'
+	@$(BIN)/python scripts/generate_docs.py --check
 	$(say) 'pytest tests/unit'
 	@$(BIN)/pytest -q tests/unit
 	$(say) 'pytest tests/integration'
@@ -55,6 +57,10 @@ bench: $(STAMP) ## Run the benchmarks
 fmt: $(STAMP) ## Format the code and apply ruff's safe fixes
 	@$(BIN)/ruff check --quiet --fix-only .
 	@$(BIN)/ruff format --quiet .
+
+.PHONY: docs
+docs: $(STAMP) ## Write the generated pages of docs/
+	@$(BIN)/python scripts/generate_docs.py
 
 .PHONY: lock
 lock: $(UV) ## Bring requirements/lock.txt up to date (ARGS=--upgrade for newer versions)
