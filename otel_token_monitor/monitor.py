@@ -56,17 +56,14 @@ class TokenMonitor:
         self.config = config
         self.registry = prometheus_client.REGISTRY if registry is None else registry
         self._tracer_provider = tracer_provider
-        location = _locate(config.data_dir)
         self._pipeline = Pipeline(
-            location,
+            _locate(config.data_dir),
             ProjectPolicy(config.project, frozenset(config.inbound_projects)),
             hosts=tuple(config.provider_hosts.items()),
             max_label_sets=config.max_label_sets,
             interval=config.drain_interval,
             on_tick=self._serve,
         )
-        self._reader = LedgerReader(location)
-        self._reading = threading.Lock()
         self._hooks = ProviderHooks(self._pipeline.processor)
         self._collector = TokenCollector(
             self._exposition, self._health, histograms=config.histograms
@@ -74,7 +71,9 @@ class TokenMonitor:
         self._switched_on: SwitchedOn | None = None
         self._server: MetricsServer | None = None
         self._said_taken = False
+        self._said_lost = False
         self._running = False
+        self._known_to_multiprocessing = False
 
     def __repr__(self) -> str:
         return f"<TokenMonitor {self.config.project!r} {self._pipeline.location}>"
@@ -107,6 +106,7 @@ class TokenMonitor:
             raise
         self.registry.register(self._collector)
         self._running = True
+        self._finish_with_multiprocessing()
         self._pipeline.start()
 
     def stop(self) -> None:
@@ -119,28 +119,28 @@ class TokenMonitor:
         self._pipeline.processor.active = False
         self._hooks.uninstall()
         self.registry.unregister(self._collector)
-        if self._server is not None:
-            self._server.stop()
+        with self._pipeline.lock:
+            # No tick is starting it now, and none will.
+            server, self._server = self._server, None
+        if server is not None:
+            server.stop()
         self._finish()
 
     def _finish(self) -> None:
         """Write what was counted; what still ends after this is written at once."""
-        if not self._pipeline.close():
+        if not self._pipeline.close() and not self._said_lost:
+            self._said_lost = True
             _log.error(
                 "%d calls could not be written to the ledger %s before the process ended",
                 self._pipeline.backlog,
                 self._pipeline.location,
             )
-        with self._reading:
-            self._reader.close()
 
     # What the views read.
 
     def _exposition(self) -> Exposition:
         """The ledger as of now, with all that has ended before."""
-        self._pipeline.drain()
-        with self._reading:
-            return self._reader.exposition()
+        return self._pipeline.ask(LedgerReader.exposition)
 
     def _health(self) -> HealthReading:
         pipeline = self._pipeline
@@ -163,9 +163,7 @@ class TokenMonitor:
 
     def _tokens_today(self) -> dict[str, int] | None:
         try:
-            self._pipeline.drain()
-            with self._reading:
-                return tokens_by_project(today(self._reader))
+            return tokens_by_project(self._pipeline.ask(today))
         except LedgerError:
             return None
 
@@ -191,12 +189,13 @@ class TokenMonitor:
                 self.config.port,
             )
         try:
-            started = self._server.try_start()
+            self._server.try_start()
         except OSError as error:
             self._say_once(logging.ERROR, "metrics cannot be served: %s", error)
             return
-        if started:
-            _log.info("metrics: http://%s:%d/metrics", *(self.address or ("", 0)))
+        address = self._server.address
+        if address is not None:
+            _log.info("metrics: http://%s:%d/metrics", *address)
         else:
             self._say_once(
                 logging.INFO,
@@ -216,37 +215,34 @@ class TokenMonitor:
     def before_fork(self) -> None:
         """Let nobody be in the midst of SQLite when the process forks."""
         self._pipeline.before_fork()
-        self._held_for_fork = self._reading.acquire(timeout=0.1)
 
     def after_fork_in_parent(self) -> None:
         """Go on."""
-        if self._held_for_fork:
-            self._reading.release()
         self._pipeline.after_fork_in_parent()
 
     def after_fork_in_child(self) -> None:
-        """Count anew: the parent keeps its connections, its port and what it had queued."""
-        self._reading = threading.Lock()
-        self._reader.abandon()
-        location = _locate(self.config.data_dir) if self.ledger_path is None else self._location
-        self._reader = LedgerReader(location)
-        self._collector.reset_after_fork()
+        """Count anew: the parent keeps its port, its open calls and what it had queued."""
+        self._pipeline.after_fork_in_child()
+        self._collector.forget_after_fork()
         if self._server is not None:
             self._server.forget_after_fork()
         self._said_taken = False
-        self._pipeline.after_fork_in_child(location)
+        self._said_lost = False
+        self._finish_with_multiprocessing()
+
+    def _finish_with_multiprocessing(self) -> None:
+        """See that a child of multiprocessing writes what it has counted: most skip `atexit`."""
         util: Any = sys.modules.get("multiprocessing.util")
-        if util is not None:
-            # Children of multiprocessing end without atexit; their own finalizers are registered
-            # only after this hook has run.
-            util.register_after_fork(self, _finish_with_multiprocessing)
+        if util is None:
+            return
+        _add_finalizer(self)
+        if not self._known_to_multiprocessing:
+            # A child that begins forgets all finalizers, and then does what was registered here.
+            self._known_to_multiprocessing = True
+            util.register_after_fork(self, _add_finalizer)
 
-    @property
-    def _location(self) -> Location:
-        return self._pipeline.location
 
-
-def _finish_with_multiprocessing(monitor: TokenMonitor) -> None:
+def _add_finalizer(monitor: TokenMonitor) -> None:
     util: Any = sys.modules["multiprocessing.util"]
     util.Finalize(None, monitor._finish, exitpriority=0)  # noqa: SLF001 - of this module
 
@@ -262,7 +258,7 @@ def _locate(data_dir: str) -> Location:
         "%s is on a network file system (%s), on which SQLite's write-ahead log does not work: "
         "counting in memory, and the totals end with this process. Set TOKEN_MONITOR_DATA_DIR to a "
         "local directory.",
-        os.path.abspath(data_dir),
+        Path(data_dir).absolute(),
         kind,
     )
     return Location.in_memory()
@@ -272,7 +268,7 @@ _current: TokenMonitor | None = None
 _changing = threading.RLock()
 
 
-def instrument(
+def instrument(  # noqa: PLR0913 - keyword-only, as the environment has them
     *,
     project: str | None = None,
     data_dir: str | os.PathLike[str] | None = None,
@@ -299,7 +295,7 @@ def instrument(
         if _current is not None:
             _log.debug("instrument() was called again: %r goes on unchanged", _current)
             return _current
-        arguments: dict[str, object] = {
+        arguments: dict[str, Any] = {
             "project": project,
             "data_dir": data_dir,
             "host": host,
@@ -317,7 +313,7 @@ def instrument(
 
 def uninstrument() -> None:
     """Undo `instrument()`: write what was counted, and leave everything as it was found."""
-    global _current  # noqa: PLW0603 - see instrument
+    global _current
     with _changing:
         monitor, _current = _current, None
         if monitor is not None:
@@ -325,12 +321,13 @@ def uninstrument() -> None:
 
 
 def _effective(
-    config: str | os.PathLike[str] | TokenMonitorConfig | None, arguments: dict[str, object]
+    config: str | os.PathLike[str] | TokenMonitorConfig | None, arguments: dict[str, Any]
 ) -> TokenMonitorConfig:
     if not isinstance(config, TokenMonitorConfig):
         return TokenMonitorConfig.load(file=config, **arguments)
-    given = {name: value for name, value in arguments.items() if value is not None}
-    return TokenMonitorConfig.load(environ={}, **{**config.model_dump(), **given})
+    given: dict[str, Any] = config.model_dump()
+    given |= {name: value for name, value in arguments.items() if value is not None}
+    return TokenMonitorConfig.load(environ={}, **given)
 
 
 def _at_exit() -> None:
@@ -349,6 +346,8 @@ def _after_fork_in_parent() -> None:
 
 
 def _after_fork_in_child() -> None:
+    global _changing  # noqa: PLW0603 - another thread may have held it, and does not exist here
+    _changing = threading.RLock()
     if _current is not None:
         _current.after_fork_in_child()
 

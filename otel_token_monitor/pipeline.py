@@ -1,21 +1,34 @@
-"""From ended spans to the ledger: one background thread a process, in batches.
+"""From ended spans to the ledger, and back: one background thread a process, in batches.
 
 Every drain interval it takes what is queued, reads it, matches what tells of the same call, prices
-the records and commits them in one transaction. When the ledger cannot be written, it keeps what
-it has, bounded, and tries again; the application never notices.
+the records and commits them. When the ledger cannot be written, it keeps what it has, bounded, and
+tries again; the application never notices.
+
+One lock guards all of it, SQLite and late imports included: a fork waits for that lock, so that the
+child inherits neither an open connection nor a lock that nobody will release. It is held for a
+thousand records at a time.
 """
 
 from __future__ import annotations
 
-import dataclasses
+import _thread
 import logging
+import os
 import threading
 import time
+from contextlib import contextmanager
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from otel_token_monitor.ledger.batch import Batch
-from otel_token_monitor.ledger.errors import LedgerCorruptError, LedgerError
+from otel_token_monitor.ledger.database import Location
+from otel_token_monitor.ledger.errors import (
+    LedgerBusyError,
+    LedgerCorruptError,
+    LedgerError,
+    LedgerRefusedError,
+)
+from otel_token_monitor.ledger.reader import LedgerReader
 from otel_token_monitor.ledger.writer import LedgerWriter
 from otel_token_monitor.pricing import cost_nanousd
 from otel_token_monitor.spans.calls import read_ended
@@ -23,32 +36,45 @@ from otel_token_monitor.spans.matching import Matcher
 from otel_token_monitor.spans.processor import SpanQueue, TokenSpanProcessor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from otel_token_monitor.dialects.providers import ProviderHosts
-    from otel_token_monitor.ledger.database import Location
     from otel_token_monitor.spans.processor import EndedSpan
     from otel_token_monitor.spans.project import ProjectPolicy
     from otel_token_monitor.usage import UsageRecord
 
 __all__ = ["Pipeline"]
 
+T = TypeVar("T")
+
 _log = logging.getLogger("otel_token_monitor")
+
+_THREAD_NAME: Final = "otel-token-monitor"
 
 _QUEUE_CAPACITY: Final = 16_384
 _BACKLOG_RECORDS: Final = 10_000
 _BACKLOG_SUMS: Final = 4_096
+# How much is done while the lock is held: what others, and forks, wait for at most.
+_PORTION: Final = 1_000
 _TICK_SECONDS: Final = 1.0
 _FIRST_RETRY_SECONDS: Final = 0.5
 _LAST_RETRY_SECONDS: Final = 10.0
-_FORK_SECONDS: Final = 0.1
-_POLL_SECONDS: Final = 0.02
+_QUIET_SECONDS: Final = 5.0
+# Locked for so long, a ledger is in trouble.
+_LOCKED_SECONDS: Final = 5.0
+# Usually a few milliseconds; a disk that hangs must not hang the fork.
+_FORK_SECONDS: Final = 1.0
+_POLL_SECONDS: Final = 0.05
+# Longer than a waiting thread takes to wake: a lock is not handed over in turn.
+_YIELD_SECONDS: Final = 0.0005
+# What a call that ends after the end may take, at most, to be written.
+_LATE_SECONDS: Final = 1.0
 
 
 class Pipeline:
     """Carries ended spans to one ledger. `on_tick` is called about once a second."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keyword-only settings
         self,
         location: Location,
         policy: ProjectPolicy,
@@ -64,25 +90,31 @@ class Pipeline:
         self._on_tick = on_tick
         self.queue = SpanQueue(_QUEUE_CAPACITY, self._wake)
         self.processor = TokenSpanProcessor(self.queue, policy)
+        self._complaints: set[str] = set()
         self._closed = False
         self._begin(location)
 
     def _begin(self, location: Location) -> None:
         """All that a forked child begins anew."""
         self.location = location
-        # Guards everything below: the thread, and whoever flushes, use it one at a time.
+        # Guards everything below: the thread, and whoever flushes or asks, use it one at a time.
         self.lock = threading.Lock()
+        self._forking: int | None = None
+        self._started = threading.Lock()
         self._tokens: SimpleQueue[None] = SimpleQueue()
-        self._thread: threading.Thread | None = None
         self._matcher = Matcher(self.processor.open_stamps)
         self._writer = LedgerWriter(location, max_label_sets=self._max_label_sets)
+        self._reader = LedgerReader(location)
         self._pending = Batch()
         self._in_flight: Batch | None = None
         self._reported: dict[str, int] = {}
+        self._barred: LedgerError | None = None
         self._trouble: LedgerError | None = None
+        self._locked_since: float | None = None
         self._retry_at = 0.0
         self._retry_seconds = _FIRST_RETRY_SECONDS
         self._ticked_at = 0.0
+        self._busy_at = 0.0
         self.last_write_ns: int | None = None
 
     # What others may ask.
@@ -94,18 +126,38 @@ class Pipeline:
 
     @property
     def backlog(self) -> int:
-        """How many records wait for the ledger."""
+        """How many calls wait for the ledger."""
         in_flight = self._in_flight
-        return len(self._pending.records) + (0 if in_flight is None else len(in_flight.records))
+        return self._pending.calls + (0 if in_flight is None else in_flight.calls)
 
     def unwritten_health(self) -> dict[str, int]:
         """The health counts of this process that are not in the ledger yet."""
-        with self.lock:
-            self._count_health()
+        with self._turn(1.0) as mine:
+            if mine:
+                self._count_health()
             counts = dict(self._pending.health)
-            for name, number in ({} if self._in_flight is None else self._in_flight.health).items():
+            in_flight = self._in_flight
+            for name, number in ({} if in_flight is None else in_flight.health).items():
                 counts[name] = counts.get(name, 0) + number
             return counts
+
+    def ask(self, question: Callable[[LedgerReader], T], timeout: float = 5.0) -> T:
+        """Put a question to the ledger, once all is in it that has ended before.
+
+        Raises LedgerError when it cannot be read.
+        """
+        self.drain()
+        with self._turn(timeout) as mine:
+            if self._barred is not None:
+                raise self._barred
+            if not mine:
+                message = f"the ledger {self.location} has been busy for {timeout:g} s"
+                raise LedgerBusyError(message)
+            try:
+                return question(self._reader)
+            except LedgerCorruptError as error:
+                self._condemn(error)
+                raise
 
     # What runs it.
 
@@ -113,109 +165,162 @@ class Pipeline:
         """Start the thread."""
         self._wake()
 
-    def drain(self, timeout: float = 1.0) -> bool:
+    def drain(self, timeout: float = 1.0, *, everything: bool = False) -> bool:
         """Bring what has ended so far into the ledger; whether that was done within `timeout` s.
 
-        Calls that wait for the spans around them go on waiting.
+        Calls that wait for the spans around them go on waiting, unless it is to be everything.
         """
-        if not self.lock.acquire(timeout=timeout):
-            return False
-        try:
-            self._take()
-            return self._write()
-        finally:
-            self.lock.release()
+        deadline = time.monotonic() + timeout
+        due = len(self.queue)
+        while True:
+            with self._turn(deadline - time.monotonic()) as mine:
+                if not mine:
+                    return False
+                due -= self._take(everything=everything)
+                if not self._write():
+                    return False
+                if min(due, len(self.queue)) <= 0 and not self._unwritten:
+                    return True
+            time.sleep(_YIELD_SECONDS)
 
     def force_flush(self, timeout: float = 10.0) -> bool:
         """Return once all that ended before is in the ledger, or False after `timeout` seconds."""
         deadline = time.monotonic() + timeout
-        while True:
-            remaining = deadline - time.monotonic()
-            if not self.lock.acquire(timeout=max(remaining, 0.0)):
-                return False
-            try:
-                self._take(everything=True)
-                if self._write():
-                    return True
-            finally:
-                self.lock.release()
+        while not self.drain(deadline - time.monotonic(), everything=True):
             if time.monotonic() >= deadline:
                 return False
             time.sleep(_POLL_SECONDS)
+        return True
 
     def close(self, timeout: float = 5.0) -> bool:
-        """Flush, and stop the thread. What ends afterwards is written at once, by its own thread."""
-        flushed = self.force_flush(timeout)
+        """Flush, and stop the thread. What ends afterwards is written at once, by its own thread.
+
+        A ledger that has been in trouble is tried once more, not waited for.
+        """
+        if self._closed and not self.queue and not self._unwritten:
+            return True
+        flushed = self.force_flush(timeout if self._trouble is None else 0.0)
         self._closed = True
         self._tokens.put(None)
-        if self.lock.acquire(timeout=timeout):
-            try:
+        if flushed:
+            # What ended meanwhile, and woke nobody.
+            self._drain_here()
+        with self._turn(timeout) as mine:
+            if mine:
                 self._writer.close()
-            finally:
-                self.lock.release()
+                self._reader.close()
         return flushed
+
+    @contextmanager
+    def _turn(self, timeout: float) -> Iterator[bool]:
+        """Hold the lock; False if it could not be had within `timeout` seconds."""
+        mine = self.lock.acquire(timeout=max(timeout, 0.0))
+        try:
+            yield mine
+        finally:
+            if mine:
+                self.lock.release()
 
     # Forks.
 
     def before_fork(self) -> None:
-        """Wait, briefly, until the thread is not in the midst of SQLite."""
-        self._held_for_fork = self.lock.acquire(timeout=_FORK_SECONDS)
+        """Wait, briefly, until nobody is in the midst of SQLite, and close the file.
+
+        An open connection must not be carried across a fork: the child's own connections would
+        share its locks, which do not hold on that side
+        (https://www.sqlite.org/howtocorrupt.html, section 2.6).
+        """
+        if self.lock.acquire(timeout=_FORK_SECONDS):
+            self._forking = threading.get_ident()
+            if self.location.path is not None:
+                self._writer.close()
+                self._reader.close()
 
     def after_fork_in_parent(self) -> None:
         """Go on."""
-        if self._held_for_fork:
+        if self._forking == threading.get_ident():
+            self._forking = None
             self.lock.release()
 
-    def after_fork_in_child(self, location: Location) -> None:
+    def after_fork_in_child(self) -> None:
         """Begin anew: what was queued or waiting is the parent's to write."""
+        quiet = self._forking == threading.get_ident()
         self._writer.abandon()
+        self._reader.abandon()
         self.queue.take()
         self.queue.idle = True
         self.queue.dropped = 0
         self.processor.reset_after_fork()
-        self._begin(location)
+        self.processor.hook_errors = 0
+        in_memory = self.location.path is None
+        self._begin(Location.in_memory() if in_memory else self.location)
+        if not quiet and not in_memory:
+            self._bar()
+
+    def _bar(self) -> None:
+        """SQLite was at work when this process was forked: it must not be used here any more."""
+        message = (
+            f"the ledger {self.location} cannot be used by process {os.getpid()}, which was forked "
+            f"while its parent was waiting for the disk: fork before the first calls"
+        )
+        self._barred = self._trouble = LedgerError(message)
+        _log.error("%s. Its calls are counted in memory only.", message)
 
     # The thread.
 
     def _wake(self) -> None:
+        """Have the thread look at the queue. Called in the user's calls: never waits."""
         if self._closed:
             self._drain_here()
             return
-        if self._thread is None:
-            thread = threading.Thread(target=self._run, name="otel-token-monitor", daemon=True)
+        if self._started.acquire(blocking=False):
             try:
-                thread.start()
+                # Not a threading.Thread, whose start waits for the thread and takes locks that
+                # this thread may hold: a span may end within the garbage collector.
+                _thread.start_new_thread(self._run, ())
             except RuntimeError:
                 # The interpreter is about to end, or the system's limit on threads is reached.
+                self._started.release()
                 self._drain_here()
                 return
-            self._thread = thread
         self._tokens.put(None)
 
     def _drain_here(self) -> None:
         """Write at once, in the caller's own thread: there is no other."""
         self.queue.idle = True
-        self.drain(timeout=0)
+        if not self._closed:
+            self.drain(timeout=0)
+        elif self._trouble is None:
+            self.force_flush(_LATE_SECONDS)
+        else:
+            self.drain(timeout=0, everything=True)
 
     def _run(self) -> None:
+        threading.current_thread().name = _THREAD_NAME
         while not self._closed:
             try:
                 self._round()
             except Exception:  # noqa: BLE001 - counting must not end for one fault of ours
-                self.processor.hook_errors += 1
-                _log.exception("otel_token_monitor: a round of the drain thread failed")
+                self._complain("a round of the drain thread failed")
                 time.sleep(_TICK_SECONDS)
 
     def _round(self) -> None:
         with self.lock:
-            busy = self._take()
-            self._write(patient=True)
-            busy = busy or bool(self.queue) or self._matcher.holding or self._in_flight is not None
-        now = time.monotonic()
-        if now - self._ticked_at >= _TICK_SECONDS:
-            self._ticked_at = now
-            self._on_tick()
+            taken = self._take()
+            written = self._write(patient=True)
+            more = bool(self.queue) or (written and self._unwritten)
+            busy = taken or self._unwritten or self._matcher.holding
+            now = time.monotonic()
+            if now - self._ticked_at >= _TICK_SECONDS:
+                self._ticked_at = now
+                self._on_tick()
+        if more and taken >= _PORTION:
+            time.sleep(_YIELD_SECONDS)
+            return
         if busy:
+            self._busy_at = now
+        if now - self._busy_at < _QUIET_SECONDS:
+            # Waking a thread costs a call more than all else here: so calls find it awake.
             time.sleep(self._interval)
             return
         self.queue.idle = True
@@ -229,16 +334,16 @@ class Pipeline:
         self.queue.idle = False
         time.sleep(self._interval)
 
-    def _take(self, *, everything: bool = False) -> bool:
-        """Read what is queued; whether there was anything."""
-        ended = self.queue.take()
+    def _take(self, *, everything: bool = False) -> int:
+        """Read a portion of what is queued; how much that was."""
+        ended = self.queue.take(_PORTION)
         now = time.monotonic()
         for item in ended:
             self._read(item, now)
         records = self._matcher.settle(now, everything=everything)
         self._pending.records += [self._priced(record) for record in records]
         self._count_health()
-        return bool(ended or records)
+        return len(ended)
 
     def _read(self, item: EndedSpan, now: float) -> None:
         try:
@@ -246,15 +351,25 @@ class Pipeline:
             if call is not None:
                 self._matcher.add(call, now)
         except Exception:  # noqa: BLE001 - one span that cannot be read must not cost the others
-            self.processor.hook_errors += 1
-            _log.exception("otel_token_monitor: a span could not be read")
+            self._complain("a span could not be read")
         finally:
             item[0].read = True
 
     def _priced(self, record: UsageRecord) -> UsageRecord:
         if record.cost_nanousd is not None or record.usage is None:
             return record
-        return dataclasses.replace(record, cost_nanousd=cost_nanousd(record))
+        try:
+            return record._replace(cost_nanousd=cost_nanousd(record))
+        except Exception:  # noqa: BLE001 - a price that cannot be had must not cost the call
+            self._complain("a call could not be priced")
+            return record
+
+    def _complain(self, what: str) -> None:
+        """Count a fault of ours that is being handled, and log the first of its kind."""
+        self.processor.hook_errors += 1
+        if what not in self._complaints:
+            self._complaints.add(what)
+            _log.exception("otel_token_monitor: %s; only the first such fault is logged", what)
 
     def _count_health(self) -> None:
         """Add what the counters grew by since the last time."""
@@ -268,37 +383,75 @@ class Pipeline:
                 self._pending.count(name, grown)
                 self._reported[name] = value
 
+    @property
+    def _unwritten(self) -> bool:
+        return self._in_flight is not None or bool(self._pending)
+
     def _write(self, *, patient: bool = False) -> bool:
-        """Commit what is pending; `patient` leaves a ledger in trouble alone for a while."""
-        if patient and time.monotonic() < self._retry_at:
+        """Commit a portion of what is pending, or open the ledger; False if it cannot be done.
+
+        `patient` leaves a ledger in trouble alone for a while.
+        """
+        if self._barred is not None or (patient and time.monotonic() < self._retry_at):
             self._bound_backlog()
             return False
-        while self._in_flight is not None or self._pending:
+        if self._in_flight is None and self._pending:
+            self._in_flight = self._pending.take(_PORTION)
+        try:
             if self._in_flight is None:
-                self._in_flight, self._pending = self._pending, Batch()
-            try:
-                self._writer.write(self._in_flight)
-            except LedgerCorruptError as error:
-                # The damaged file is out of the way now: the next attempt begins a new one.
-                first = not isinstance(self._trouble, LedgerCorruptError)
-                self._fail(error)
-                if not first:
-                    return False
-            except LedgerError as error:
-                self._fail(error)
-                return False
+                self._writer.open()
             else:
-                self._in_flight = None
-                self._succeed()
+                self._writer.write(self._in_flight)
+                self.last_write_ns = time.time_ns()
+        except LedgerBusyError as error:
+            return self._is_locked(error)
+        except LedgerRefusedError:
+            self._narrow_down()
+        except LedgerError as error:
+            self._fail(error)
+            return False
+        else:
+            self._in_flight = None
+            self._succeed()
         return True
+
+    def _is_locked(self, error: LedgerBusyError) -> bool:
+        """Note that another process holds the ledger: trouble only if it lasts."""
+        now = time.monotonic()
+        if self._locked_since is None:
+            self._locked_since = now
+        if now - self._locked_since >= _LOCKED_SECONDS:
+            self._fail(error)
+        self._bound_backlog()
+        return False
+
+    def _narrow_down(self) -> None:
+        """Find the call that no ledger takes, and give it up: it must not hold up the others."""
+        refused, self._in_flight = self._in_flight, None
+        if refused is None:
+            return
+        if len(refused) > 1:
+            self._in_flight = refused.take(len(refused) // 2)
+            self._pending.put_back(refused)
+            return
+        self._complain("a call was lost, for no ledger takes it")
+
+    def _condemn(self, error: LedgerCorruptError) -> None:
+        """Set a ledger aside that was found damaged in reading."""
+        try:
+            self._writer.condemn(error, self._reader.identity)
+        except LedgerError as explained:
+            self._fail(explained)
 
     def _fail(self, error: LedgerError) -> None:
         """Note trouble with the ledger, and say it once."""
-        if self._trouble is None or type(self._trouble) is not type(error):
+        if type(self._trouble) is not type(error):
             _log.error("%s. Counting goes on in memory until then.", error)
         self._trouble = error
         self._pending.count("ledger_errors")
-        self._retry_at = time.monotonic() + self._retry_seconds
+        # A damaged file is out of the way now: the next attempt begins a new one.
+        pause = 0.0 if isinstance(error, LedgerCorruptError) else self._retry_seconds
+        self._retry_at = time.monotonic() + pause
         self._retry_seconds = min(self._retry_seconds * 2, _LAST_RETRY_SECONDS)
         self._bound_backlog()
 
@@ -306,9 +459,9 @@ class Pipeline:
         if self._trouble is not None:
             _log.warning("the ledger %s is written again", self.location)
         self._trouble = None
+        self._locked_since = None
         self._retry_at = 0.0
         self._retry_seconds = _FIRST_RETRY_SECONDS
-        self.last_write_ns = time.time_ns()
 
     def _bound_backlog(self) -> None:
         given_up = self._pending.condense(keep=_BACKLOG_RECORDS, max_keys=_BACKLOG_SUMS)

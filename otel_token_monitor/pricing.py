@@ -34,18 +34,28 @@ _PROVIDERS: Final = {
 _FEMTO: Final = 10**15
 _FEMTO_PER_NANO: Final = 10**6
 _PROBE: Final = 1000
+_MAX_NANOUSD: Final = 10_000 * 10**9
 
 
 @dataclass(frozen=True, slots=True)
 class _Tier:
-    """Prices that hold from more than `above` input tokens: femto-dollars a token, per part."""
+    """Prices that hold from more than `above` input tokens.
+
+    `rates` are femto-dollars a token, per part, None where the model has no price a token;
+    `fee` is femto-dollars a call.
+    """
 
     above: int
-    rates: tuple[int, ...]
+    rates: tuple[int | None, ...]
+    fee: int
 
 
 def cost_nanousd(record: UsageRecord) -> int | None:
-    """The price of a call, rounded to a nano-dollar; None if its model has no known price."""
+    """The price of a call, rounded to a nano-dollar.
+
+    None if its model has no known price, or none for a part that was used (images, say, are
+    priced otherwise), or if it is beyond what any call can cost.
+    """
     usage = record.usage
     if usage is None:
         return None
@@ -57,9 +67,15 @@ def cost_nanousd(record: UsageRecord) -> int | None:
     if tiers is None:
         return None
     total_input = usage.input_tokens
-    rates = next(tier.rates for tier in tiers if total_input > tier.above or not tier.above)
-    femto = sum(rate * count for rate, count in zip(rates, usage, strict=True))
-    return (femto + _FEMTO_PER_NANO // 2) // _FEMTO_PER_NANO
+    tier = next(tier for tier in tiers if total_input > tier.above or not tier.above)
+    femto = tier.fee
+    for rate, count in zip(tier.rates, usage, strict=True):
+        if count:
+            if rate is None:
+                return None
+            femto += rate * count
+    nano = (femto + _FEMTO_PER_NANO // 2) // _FEMTO_PER_NANO
+    return nano if nano < _MAX_NANOUSD else None
 
 
 @lru_cache(maxsize=1024)
@@ -71,8 +87,8 @@ def _tiers(provider: str, model: str, quarter: int) -> tuple[_Tier, ...] | None:
     # Imported when the first call is priced, in the background: it takes longer than all of ours.
     from genai_prices import Usage, calc_price  # noqa: PLC0415
 
-    when = datetime.fromtimestamp(quarter * QUARTER_SECONDS, UTC)
     try:
+        when = datetime.fromtimestamp(quarter * QUARTER_SECONDS, UTC)
         found = calc_price(
             Usage(input_tokens=1),
             model,
@@ -80,10 +96,10 @@ def _tiers(provider: str, model: str, quarter: int) -> tuple[_Tier, ...] | None:
             genai_request_timestamp=when,
         )
         starts = sorted({0, *_tier_starts(found.model_price)}, reverse=True)
-        return tuple(_Tier(start, _rates(found.model_price, start)) for start in starts)
+        return tuple(_tier(found.model_price, start) for start in starts)
     except LookupError:
         return None
-    except (ArithmeticError, ValueError, TypeError) as error:
+    except (ArithmeticError, OSError, ValueError, TypeError) as error:
         _log.warning("genai-prices could not price %s %s: %s", provider, model, error)
         return None
 
@@ -95,25 +111,39 @@ def _tier_starts(price: Any) -> Iterator[int]:
             yield int(tier.start)
 
 
-def _rates(price: Any, above: int) -> tuple[int, ...]:
-    """Femto-dollars a token of each of the five parts, where input is more than `above` tokens.
+def _tier(price: Any, above: int) -> _Tier:
+    """The prices where input is more than `above` tokens.
 
     Asked of genai-prices itself, with and without some tokens of a part: so its rules hold for
     what a model has no price of its own for (cached tokens, say).
     """
     from genai_prices import Usage  # noqa: PLC0415 - see _tiers
 
-    size = above + _PROBE if above else _PROBE
+    size = max(above + 1, _PROBE)
 
     def total(**counts: int) -> Fraction:
         return Fraction(price.calc_price(Usage(**counts))["total_price"])
 
+    fee = total()
     plain = total(input_tokens=size)
-    output = total(input_tokens=size, output_tokens=_PROBE) - plain
-    input_rate = plain / size
-    cached = (total(input_tokens=size, cache_read_tokens=_PROBE) - plain) / _PROBE + input_rate
-    written = (total(input_tokens=size, cache_write_tokens=_PROBE) - plain) / _PROBE + input_rate
-    per_output = output / _PROBE
-    return tuple(
-        round(rate * _FEMTO) for rate in (input_rate, cached, written, per_output, per_output)
+    input_rate = (plain - fee) / size
+
+    def rate(**counts: int) -> Fraction:
+        return (total(input_tokens=size, **counts) - plain) / _PROBE
+
+    rates = (
+        input_rate,
+        input_rate + rate(cache_read_tokens=_PROBE),
+        input_rate + rate(cache_write_tokens=_PROBE),
+        rate(output_tokens=_PROBE),
+        rate(output_tokens=_PROBE, output_reasoning_tokens=_PROBE),
+    )
+    free = all(value is None for value in vars(price).values())
+    priced_input = free or price.input_mtok is not None
+    priced_output = free or price.output_mtok is not None
+    known = (*[priced_input] * 3, *[priced_output] * 2)
+    return _Tier(
+        above,
+        tuple(round(r * _FEMTO) if k else None for r, k in zip(rates, known, strict=True)),
+        round(fee * _FEMTO),
     )

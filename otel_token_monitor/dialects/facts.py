@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,7 +24,8 @@ _MAX_LABEL: Final = 128
 _MAX_ID: Final = 256
 _MAX_JSON: Final = 65536
 _NANODOLLARS: Final = 1_000_000_000
-_MAX_COST_USD: Final = 1_000_000
+_MAX_COST_USD: Final = 10_000
+_MAX_FIRST_TOKEN_NS: Final = 10**15
 
 UNKNOWN_MODEL: Final = "unknown"
 
@@ -72,7 +72,7 @@ def read_call(span: SpanView, hosts: ProviderHosts = ()) -> CallFacts | None:
     """
     attributes = span.attributes
     provider = provider_of(attributes, hosts, openai_client=span.openai_client)
-    endpoint = endpoint_of(attributes, span.name, provider)
+    endpoint = endpoint_of(attributes, span.name, provider, openai_client=span.openai_client)
     if endpoint is None:
         return None
     request_model, streaming, parameters = _request(attributes)
@@ -93,14 +93,14 @@ def read_call(span: SpanView, hosts: ProviderHosts = ()) -> CallFacts | None:
         if unmetered == "no_usage":
             unmetered = _closer(invalid=invalid, parameters=parameters)
     return CallFacts(
-        provider=provider,
+        provider=label(provider),
         model=label(request_model or response_model or UNKNOWN_MODEL),
         endpoint=label(endpoint),
         usage=usage,
         unmetered=unmetered,
         error_type=None if error_type is None else label(error_type),
         response_model=None if response_model is None else label(response_model),
-        response_id=None if response_id is None else response_id[:_MAX_ID],
+        response_id=None if response_id is None else label(response_id, _MAX_ID),
         first_token_ns=first_token_ns,
         cost_nanousd=_cost(attributes),
         fetched=endpoint == "responses"
@@ -110,15 +110,15 @@ def read_call(span: SpanView, hosts: ProviderHosts = ()) -> CallFacts | None:
     )
 
 
-def label(text: str) -> str:
+def label(text: str, limit: int = _MAX_LABEL) -> str:
     """A text fit for a label: one line, no more than 128 characters, still distinct."""
-    if len(text) <= _MAX_LABEL and text.isprintable():
+    if len(text) <= limit and text.isprintable():
         return text
-    cleaned = "".join(c if c.isprintable() else " " for c in text[:_MAX_LABEL])
-    if len(text) <= _MAX_LABEL:
+    cleaned = "".join(c if c.isprintable() else " " for c in text[:limit])
+    if len(text) <= limit:
         return cleaned
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    return f"{cleaned[: _MAX_LABEL - 9]}~{digest}"
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return f"{cleaned[: limit - 17]}~{digest}"
 
 
 def _closer(*, invalid: bool, parameters: Mapping[str, Any]) -> str:
@@ -131,7 +131,7 @@ def _closer(*, invalid: bool, parameters: Mapping[str, Any]) -> str:
 def _request(attributes: Mapping[str, object]) -> tuple[str | None, bool, Mapping[str, Any]]:
     """The model as asked for, whether a stream was asked for, OpenInference's parameters."""
     model = _text(attributes, names.REQUEST_MODEL)
-    streaming = any(attributes.get(key) is True for key in names.STREAMING)
+    streaming = any(_is_true(attributes.get(key)) for key in names.STREAMING)
     parameters: Mapping[str, Any] = {}
     if model is None:
         parameters = _parameters(attributes)
@@ -139,6 +139,11 @@ def _request(attributes: Mapping[str, object]) -> tuple[str | None, bool, Mappin
         model = said if isinstance(said, str) and said else None
         streaming = streaming or parameters.get("stream") is True
     return model, streaming, parameters
+
+
+def _is_true(value: object) -> bool:
+    # LiteLLM writes its flags as Python prints them.
+    return value is True or value == "True"
 
 
 def _parameters(attributes: Mapping[str, object]) -> Mapping[str, Any]:
@@ -166,9 +171,11 @@ def _first_token_ns(span: SpanView) -> int | None:
     for key, scale in ((names.FIRST_CHUNK_SECONDS, 1e9), (names.FIRST_CHUNK_MS, 1e6)):
         value = span.attributes.get(key)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            if math.isfinite(value) and 0 <= value * scale < 1e15:  # noqa: PLR2004 - 11 days
+            # False for NaN, infinity and integers that no float can hold.
+            if 0 <= value < _MAX_FIRST_TOKEN_NS / scale:
                 return int(value * scale)
-    return span.first_token_ns
+    counted = span.first_token_ns
+    return counted if counted is None or counted < _MAX_FIRST_TOKEN_NS else None
 
 
 def _cost(attributes: Mapping[str, object]) -> int | None:
@@ -176,6 +183,6 @@ def _cost(attributes: Mapping[str, object]) -> int | None:
     for key in names.COST:
         value = attributes.get(key)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            if math.isfinite(value) and 0 <= value < _MAX_COST_USD:
+            if 0 <= value < _MAX_COST_USD:
                 return round(value * _NANODOLLARS)
     return None

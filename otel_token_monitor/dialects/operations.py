@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from otel_token_monitor.dialects import attributes as names
+from otel_token_monitor.dialects.providers import OPENAI_COMPATIBLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,7 +14,7 @@ __all__ = ["EMBEDDINGS", "endpoint_of"]
 
 EMBEDDINGS: Final = "embeddings"
 
-# The OpenAI path without `/v1/` that a span's name, or the first word of it, tells.
+# The OpenAI path without `/v1/` that a span's name tells.
 _BY_SPAN_NAME: Final = {
     "openai.chat": "chat/completions",
     "openai.completion": "completions",
@@ -41,11 +42,28 @@ _OPENAI_BY_OPERATION: Final = {
     "rerank": "rerank",
     "generate_content": "chat/completions",
 }
-_OPENAI_LIKE: Final = frozenset({"openai", "azure.ai.openai", "azure.ai.inference"})
+_OPENAI_LIKE: Final = frozenset(
+    {"openai", "azure.ai.openai", "azure.ai.inference", OPENAI_COMPATIBLE}
+)
 
 _OPERATION_NAMES: Final = {"completion": "text_completion", "embedding": EMBEDDINGS}
 
 _KINDS: Final = {"LLM": "chat", "EMBEDDING": EMBEDDINGS}
+
+# LiteLLM writes the name of the function that was called.
+_LITELLM_FUNCTIONS: Final = {
+    "acompletion": "chat",
+    "atext_completion": "text_completion",
+    "aembedding": EMBEDDINGS,
+    "agenerate_content": "generate_content",
+    "aimage_generation": "image_generation",
+    "amoderation": "moderation",
+    "anthropic_messages": "chat",
+    "arerank": "rerank",
+    "aresponses": "responses",
+    "aspeech": "speech",
+    "atranscription": "transcription",
+}
 
 # The operations of calls to models; every other one (agents, workflows, tools, retrieval, fetching
 # what was paid for already) is never counted.
@@ -63,27 +81,32 @@ _CALLS: Final = frozenset(
         "translation",
         "moderation",
         "rerank",
+        "responses",
     }
 )
 
 _VERCEL_CALLS: Final = (".doGenerate", ".doStream", ".doEmbed")
 
 _NEVER: Final = frozenset({"raw_gen_ai_request"})
+# A span that names no operation is a call only if it names a model.
+_MODELS: Final = frozenset({*names.REQUEST_MODEL, *names.RESPONSE_MODEL})
 _TRACELOOP_KIND: Final = "traceloop.span.kind"
 
 
 def endpoint_of(  # noqa: PLR0911 - a decision a line
-    attributes: Mapping[str, object], span_name: str, provider: str
+    attributes: Mapping[str, object], span_name: str, provider: str, *, openai_client: bool = False
 ) -> str | None:
     """The endpoint that a span called; None if it is no call to a model, or one counted elsewhere.
 
-    For OpenAI the path without `/v1/`, for other providers the conventions' operation.
+    Where OpenAI's protocol is spoken the path without `/v1/`, elsewhere the conventions' operation.
+    `openai_client` says that a span is of OpenAI's own client, whoever the server is.
     """
+    speaks_openai = openai_client or provider in _OPENAI_LIKE
     vercel = attributes.get("ai.operationId")
     if isinstance(vercel, str):
         if not vercel.endswith(_VERCEL_CALLS):
             return None
-        return EMBEDDINGS if vercel.endswith(".doEmbed") else _named("chat", provider)
+        return EMBEDDINGS if vercel.endswith(".doEmbed") else _named("chat", speaks_openai=speaks_openai)
     if span_name in _NEVER or _TRACELOOP_KIND in attributes:
         return None
     kind = attributes.get(names.SPAN_KIND)
@@ -92,26 +115,30 @@ def endpoint_of(  # noqa: PLR0911 - a decision a line
     operation = _operation(attributes)
     if operation is not None and operation not in _CALLS:
         return None
-    by_type = _BY_API_TYPE.get(str(attributes.get(names.API_TYPE)))
+    api_type = attributes.get(names.API_TYPE)
+    by_type = _BY_API_TYPE.get(api_type) if isinstance(api_type, str) else None
     if by_type is not None:
         return by_type
     by_name = _BY_SPAN_NAME.get(span_name)
     if by_name is not None:
         return by_name
     if operation is None:
-        operation = _KINDS.get(str(kind), "chat")
-    return _named(operation, provider)
+        if not isinstance(kind, str) and _MODELS.isdisjoint(attributes):
+            # An agent's run, a tool, a proxy's own work: of the scope of a framework, but no call.
+            return None
+        operation = _KINDS[kind] if isinstance(kind, str) else "chat"
+    return _named(operation, speaks_openai=speaks_openai)
 
 
 def _operation(attributes: Mapping[str, object]) -> str | None:
     for key in names.OPERATION:
         value = attributes.get(key)
         if isinstance(value, str) and value:
-            return value
+            return _LITELLM_FUNCTIONS.get(value, value)
     return None
 
 
-def _named(operation: str, provider: str) -> str:
-    if provider in _OPENAI_LIKE:
+def _named(operation: str, *, speaks_openai: bool) -> str:
+    if speaks_openai:
         return _OPENAI_BY_OPERATION.get(operation, operation)
     return _OPERATION_NAMES.get(operation, operation)

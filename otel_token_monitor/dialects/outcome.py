@@ -89,8 +89,8 @@ def unmetered_reason(  # noqa: PLR0911 - a decision a line
     if any(attributes.get(key) for key in names.FINISH_REASON):
         return "stream_without_usage"
     # OpenInference ends a stream OK only when it was read to its end; Traceloop ends each OK.
-    if status == _OK and attributes.get(names.SPAN_KIND) is not None:
-        return "stream_without_usage"
+    if attributes.get(names.SPAN_KIND) is not None:
+        return "stream_without_usage" if status == _OK else "abandoned"
     return "abandoned" if responded or status == _OK else "no_usage"
 
 

@@ -81,8 +81,6 @@ _ALIASES: Final = {
     "watsonx": "ibm.watsonx.ai",
 }
 
-_MAX_LENGTH: Final = 64
-
 
 def provider_of(
     attributes: Mapping[str, object], configured: ProviderHosts = (), *, openai_client: bool = False
@@ -118,7 +116,7 @@ def _said(attributes: Mapping[str, object]) -> str | None:
     for key in names.PROVIDER:
         value = attributes.get(key)
         if isinstance(value, str) and value.strip():
-            name = value.strip().lower()[:_MAX_LENGTH]
+            name = value.strip().lower()
             if key == "ai.model.provider":
                 # Vercel's: `openai.chat`, `azure-openai.responses`, `amazon-bedrock`, …
                 name = name.partition(".")[0].removeprefix("amazon-").replace("-", "_")
@@ -148,4 +146,5 @@ def _host_of_url(url: str) -> str | None:
 
 
 def _with_port(host: str, port: object) -> str:
-    return f"{host.lower()[:255]}:{port if isinstance(port, int) else 443}"
+    known = isinstance(port, int) and 0 < port < 65536  # noqa: PLR2004 - as many ports as there are
+    return f"{host[:255].lower()}:{port if known else 443}"

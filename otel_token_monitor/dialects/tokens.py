@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_TOKENS", "ReadUsage", "disjoint", "read_usage"]
 
-MAX_TOKENS: Final = 2**40
+MAX_TOKENS: Final = 2**32
 """No call has so many tokens; and the sums of all calls still fit SQLite's 64 bits."""
 
 _DIGITS: Final = 12

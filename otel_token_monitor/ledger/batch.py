@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, Final
 
 from otel_token_monitor.usage import OTHER, Labels, Sums, UsageRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Batch", "SumsByKey", "summed"]
+__all__ = ["LABEL_OVERFLOW", "Batch", "SumsByKey", "summed"]
+
+LABEL_OVERFLOW: Final = "label_overflow_requests"
+"""The health count of calls that count as `other`."""
 
 SumsByKey = dict[tuple[Labels, int], Sums]
 """Sums by labels and UTC quarter-hour."""
 
 
-def summed(records: Iterable[UsageRecord], into: SumsByKey | None = None) -> SumsByKey:
+def summed(records: Iterable[UsageRecord]) -> SumsByKey:
     """What records add up to, by labels and quarter-hour."""
-    result: SumsByKey = {} if into is None else into
+    by_key: dict[tuple[Labels, int], list[UsageRecord]] = {}
     for record in records:
-        key = record.labels, record.quarter
-        sums = result.get(key)
-        if sums is None:
-            sums = result[key] = Sums()
-        sums.add(record)
-    return result
+        by_key.setdefault((record.labels, record.quarter), []).append(record)
+    return {key: Sums.of(group) for key, group in by_key.items()}
 
 
 @dataclass(slots=True)
@@ -44,6 +44,32 @@ class Batch:
         """Count an event of the monitor's own health."""
         self.health[name] = self.health.get(name, 0) + number
 
+    @property
+    def calls(self) -> int:
+        """How many calls it tells of, single records or not."""
+        return len(self.records) + sum(sums.totals.requests for sums in self.condensed.values())
+
+    def __len__(self) -> int:
+        """Records, and sums of several."""
+        return len(self.records) + len(self.condensed)
+
+    def take(self, size: int) -> Batch:
+        """Take away a part: the oldest records and sums, `size` at most, and all health counts."""
+        part = Batch(self.records[:size], health=self.health)
+        del self.records[:size]
+        self.health = {}
+        for key in list(islice(self.condensed, size - len(part.records))):
+            part.condensed[key] = self.condensed.pop(key)
+        return part
+
+    def put_back(self, part: Batch) -> None:
+        """Undo `take`."""
+        self.records[:0] = part.records
+        for key, sums in part.condensed.items():
+            self.condensed.setdefault(key, Sums()).merge(sums)
+        for name, number in part.health.items():
+            self.count(name, number)
+
     def condense(self, keep: int, max_keys: int) -> int:
         """Give up all but the newest `keep` records, adding them to the sums: totals survive.
 
@@ -55,6 +81,8 @@ class Batch:
             return 0
         for key, sums in summed(self.records[:surplus]).items():
             known = key in self.condensed or len(self.condensed) < max_keys
+            if not known:
+                self.count(LABEL_OVERFLOW, sums.totals.requests)
             target = self.condensed.setdefault(key if known else (OTHER, key[1]), Sums())
             target.merge(sums)
         del self.records[:surplus]

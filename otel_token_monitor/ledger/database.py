@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import os
 import secrets
@@ -10,7 +9,7 @@ import sqlite3
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.resources import files
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -23,12 +22,23 @@ from otel_token_monitor.ledger.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["FILE_NAME", "Location", "connect", "keep_forever", "open_for_reading", "set_aside", "transaction"]
+__all__ = [
+    "FILE_NAME",
+    "Location",
+    "connect",
+    "keep_forever",
+    "may_write",
+    "open_for_reading",
+    "set_aside",
+    "transaction",
+]
 
 FILE_NAME: Final = "usage.db"
 
-_BUSY_SECONDS: Final = 5.0
-_WAL_ATTEMPTS: Final = 200
+# How long SQLite waits for another process's lock. Short, for whoever waits holds up scrapes and
+# forks of its own process; callers try again.
+_BUSY_SECONDS: Final = 0.25
+_POLL_SECONDS: Final = 0.005
 # The log is cut back to this size: without a limit, one long reader leaves a large file behind.
 _LOG_BYTES: Final = 16 * 1024 * 1024
 
@@ -43,7 +53,7 @@ class Location:
     @classmethod
     def in_directory(cls, directory: Path) -> Location:
         """The file in a data directory."""
-        path = Path(os.path.abspath(directory)) / FILE_NAME
+        path = directory.absolute() / FILE_NAME
         return cls(path.as_uri(), path)
 
     @classmethod
@@ -69,57 +79,76 @@ class Location:
 def connect(location: Location) -> sqlite3.Connection:
     """Open a ledger for writing, creating and migrating it as needed.
 
-    Raises LedgerCorruptError, LedgerVersionError or LedgerError.
+    Raises LedgerBusyError, LedgerCorruptError, LedgerVersionError or LedgerError.
     """
+    path = location.path
     try:
-        if location.path is not None:
-            location.path.parent.mkdir(parents=True, exist_ok=True)
-        connection = _open(location.uri)
+        if path is None:
+            return _prepared(location)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            return _prepared(location)
+        with _directory_lock(path):
+            if not path.exists():
+                _set_orphans_aside(path)
+            return _prepared(location)
     except (sqlite3.Error, OSError) as error:
         raise explain(location, error) from error
+
+
+def _prepared(location: Location) -> sqlite3.Connection:
+    """A connection to a ledger of this release's format."""
+    connection = _open(location.uri)
     try:
+        # First of all: a file of a newer release, or of another application, stays as it is.
+        _refuse_foreign(connection, location)
         if location.path is not None:
-            _write_ahead(connection)
+            connection.execute("PRAGMA journal_mode = WAL").fetchone()
         # FULL: what was served to Prometheus must survive a power cut, or a counter would fall.
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
         _migrate(connection, location)
-    except (sqlite3.Error, OSError) as error:
-        connection.close()
-        raise explain(location, error) from error
-    except LedgerVersionError:
+    except BaseException:
         connection.close()
         raise
     return connection
 
 
 def open_for_reading(location: Location) -> sqlite3.Connection:
-    """Open an existing ledger, and never create one: raises LedgerMissingError if there is none."""
+    """Open an existing ledger, and never create one: raises LedgerMissingError if there is none.
+
+    Where this user may not write, and nobody has it open, the connection sees the file as it is
+    now: it must not be kept.
+    """
     path = location.path
     uri = location.uri
-    if path is not None:
-        if not path.exists():
-            message = (
-                f"there is no ledger at {path}: name the data directory of the application with "
-                f"--data-dir or TOKEN_MONITOR_DATA_DIR"
-            )
-            raise LedgerMissingError(message)
-        # The write-ahead log's index needs write access; without that access, read as is.
-        writable = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
-        uri = f"{uri}?mode={'rw' if writable else 'ro'}"
     try:
+        if path is not None:
+            _refuse_missing(path)
+            uri = f"{uri}?{_reading_mode(path)}"
         connection = _open(uri)
         try:
-            _refuse_newer(connection, location)
-            if _version(connection) < len(_migrations()):
-                message = f"the ledger {location} is of an older release: start its application once"
-                raise LedgerMissingError(message)
+            _refuse_foreign(connection, location)
+            _refuse_older(connection, location)
         except BaseException:
             connection.close()
             raise
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         raise explain(location, error) from error
     return connection
+
+
+def may_write(path: Path) -> bool:
+    """Whether this user may write a ledger's file, and make its log beside it."""
+    return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+
+
+def _reading_mode(path: Path) -> str:
+    """How to open a file for reading: with a log, SQLite must write the log's index."""
+    if may_write(path):
+        return "mode=rw"
+    log = path.with_name(f"{path.name}-wal")
+    return "mode=ro" if log.exists() else "mode=ro&immutable=1"
 
 
 @contextmanager
@@ -142,18 +171,50 @@ def set_aside(path: Path, seen: tuple[int, int] | None) -> Path | None:
     `seen` is the identity of the file that was found damaged. Returns the new name; None if
     another process has moved that file already. Raises OSError.
     """
-    with (path.parent / f"{path.name}.lock").open("w", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _directory_lock(path):
         if seen is None or Location(path.as_uri(), path).identity() != seen:
             return None
-        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        target = path.with_name(f"{path.name}.corrupt-{stamp}-{secrets.token_hex(2)}")
+        target = path.with_name(f"{path.name}.corrupt-{_stamp()}")
         # The log first: beside a new file, an old log would be taken for its own.
         for suffix in ("-wal", "-shm", ""):
             part = path.with_name(path.name + suffix)
             if part.exists():
                 part.rename(target.with_name(target.name + suffix))
         return target
+
+
+def _set_orphans_aside(path: Path) -> None:
+    """Move away the log of a file that is no more: a new file would take it for its own.
+
+    Its calls can be had back by putting it beside the file that was moved.
+    """
+    log, index = path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")
+    index.unlink(missing_ok=True)
+    if log.exists():
+        log.rename(path.with_name(f"{path.name}.orphan-{_stamp()}-wal"))
+
+
+def _stamp() -> str:
+    return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(2)}"
+
+
+@contextmanager
+def _directory_lock(path: Path) -> Iterator[None]:
+    """Let one process at a time make the file, or move it away. Raises OSError if it takes long."""
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        deadline = time.monotonic() + _BUSY_SECONDS
+        while True:
+            try:
+                fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(_POLL_SECONDS)
+        yield
+    finally:
+        os.close(directory)
 
 
 def keep_forever(connection: sqlite3.Connection | None) -> None:
@@ -163,6 +224,8 @@ def keep_forever(connection: sqlite3.Connection | None) -> None:
     (https://www.sqlite.org/howtocorrupt.html, section 2.6).
     """
     if connection is not None:
+        import ctypes  # noqa: PLC0415 - only forked children need it, and it takes 5 ms
+
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
 
 
@@ -172,31 +235,17 @@ def _open(uri: str) -> sqlite3.Connection:
     )
 
 
-def _write_ahead(connection: sqlite3.Connection) -> None:
-    """Switch to the write-ahead log; SQLite's own busy handler does not cover this switch."""
-    for attempt in range(_WAL_ATTEMPTS):
-        try:
-            connection.execute("PRAGMA journal_mode = WAL").fetchone()
-        except sqlite3.OperationalError as error:
-            busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-            if not busy or attempt == _WAL_ATTEMPTS - 1:
-                raise
-            time.sleep(_BUSY_SECONDS / _WAL_ATTEMPTS)
-        else:
-            return
-
-
-def _migrations() -> list[str]:
-    folder = files("otel_token_monitor.ledger").joinpath("migrations")
-    names = sorted(item.name for item in folder.iterdir() if item.name.endswith(".sql"))
-    return [folder.joinpath(name).read_text(encoding="utf-8") for name in names]
+@cache
+def _migrations() -> tuple[str, ...]:
+    scripts = sorted(Path(__file__).with_name("migrations").glob("*.sql"))
+    return tuple(script.read_text(encoding="utf-8") for script in scripts)
 
 
 def _version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def _refuse_newer(connection: sqlite3.Connection, location: Location) -> None:
+def _refuse_foreign(connection: sqlite3.Connection, location: Location) -> None:
     version, known = _version(connection), len(_migrations())
     if version > known:
         message = (
@@ -204,15 +253,39 @@ def _refuse_newer(connection: sqlite3.Connection, location: Location) -> None:
             f"upgrade otel-token-monitor, or set another TOKEN_MONITOR_DATA_DIR"
         )
         raise LedgerVersionError(message)
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    if tables and "label_set" not in tables:
+        message = (
+            f"{location} is another application's database: set another TOKEN_MONITOR_DATA_DIR"
+        )
+        raise LedgerVersionError(message)
+
+
+def _refuse_older(connection: sqlite3.Connection, location: Location) -> None:
+    if _version(connection) < len(_migrations()):
+        message = (
+            f"the ledger {location} is of an older release, or not made yet: "
+            f"start its application once"
+        )
+        raise LedgerMissingError(message)
+
+
+def _refuse_missing(path: Path) -> None:
+    if not path.exists():
+        message = (
+            f"there is no ledger at {path}: name the data directory of the application with "
+            f"--data-dir or TOKEN_MONITOR_DATA_DIR"
+        )
+        raise LedgerMissingError(message)
 
 
 def _migrate(connection: sqlite3.Connection, location: Location) -> None:
     """Bring the schema to this release's, whichever of many processes comes first."""
-    _refuse_newer(connection, location)
     scripts = _migrations()
     if _version(connection) == len(scripts):
         return
     with transaction(connection):
+        _refuse_foreign(connection, location)
         for number in range(_version(connection), len(scripts)):
             for statement in _statements(scripts[number]):
                 connection.execute(statement)

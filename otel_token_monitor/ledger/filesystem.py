@@ -7,15 +7,20 @@ gives (https://www.sqlite.org/wal.html).
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Final
 
 __all__ = ["network_file_system"]
 
 _NETWORK: Final = frozenset(
-    "9p afs afpfs beegfs ceph cifs coda davfs glusterfs gpfs lustre ncpfs nfs nfs4 ocfs2 "
-    "orangefs pvfs2 smb3 smbfs sshfs virtiofs vboxsf".split()
+    (  # noqa: SIM905 - a list of words reads best as words
+        "9p afs afpfs beegfs ceph cifs coda davfs glusterfs gpfs lustre ncpfs nfs nfs4 ocfs2 "
+        "orangefs pvfs2 smb3 smbfs sshfs virtiofs vboxsf"
+    ).split()
 )
+# How mountinfo writes blanks and backslashes.
+_ESCAPE: Final = re.compile(r"\\([0-7]{3})")
 
 
 def network_file_system(directory: Path, *, mountinfo: str | None = None) -> str | None:
@@ -47,4 +52,4 @@ def _mount(line: str) -> tuple[str, str]:
     fields, kinds = before.split(" "), after.split(" ")
     if len(fields) < 5 or not kinds[0]:  # noqa: PLR2004 - the fifth field, as proc(5) has it
         return "\0", ""
-    return fields[4].encode().decode("unicode_escape"), kinds[0]
+    return _ESCAPE.sub(lambda match: chr(int(match[1], 8)), fields[4]), kinds[0]

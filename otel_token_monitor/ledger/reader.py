@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from otel_token_monitor.ledger.database import (
     Location,
     keep_forever,
+    may_write,
     open_for_reading,
     transaction,
 )
@@ -19,7 +20,7 @@ from otel_token_monitor.ledger.writer import IDLE_SECONDS
 from otel_token_monitor.usage import Labels, Sums, Totals
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
+    from collections.abc import Callable, Container, Iterator
 
 __all__ = ["Exposition", "LedgerReader"]
 
@@ -40,20 +41,24 @@ class Exposition:
 class LedgerReader:
     """Answers questions about one ledger, and never creates or changes it.
 
-    Not thread-safe: one thread at a time. Every method raises a LedgerError when the ledger is
-    missing or cannot be read.
+    Not thread-safe: one thread at a time. `clock` gives UTC nanoseconds since the epoch. Every
+    method raises a LedgerError when the ledger is missing or cannot be read.
     """
 
-    def __init__(self, location: Location) -> None:
+    def __init__(self, location: Location, *, clock: Callable[[], int] = time.time_ns) -> None:
         self.location = location
+        self._clock = clock
         self._connection: sqlite3.Connection | None = None
-        self._identity: tuple[int, int] | None = None
+        self.identity: tuple[int, int] | None = None
+        """Device and inode of the file that was read last; None before, and in memory."""
 
     def exposition(self) -> Exposition:
         """The cumulative sums of every label set that counted within the last 30 days."""
         with self._reading() as connection:
-            (ledger_id,) = connection.execute("SELECT value FROM ledger WHERE key = 'id'").fetchone()
-            since = int(time.time()) - IDLE_SECONDS
+            (ledger_id,) = connection.execute(
+                "SELECT value FROM ledger WHERE key = 'id'"
+            ).fetchone()
+            since = self._clock() // 1_000_000_000 - IDLE_SECONDS
             return Exposition(
                 ledger_id,
                 _series(connection, since),
@@ -91,14 +96,17 @@ class LedgerReader:
         except sqlite3.Error as error:
             self.close()
             raise explain(self.location, error) from error
+        finally:
+            if self.location.path is not None and not may_write(self.location.path):
+                self.close()
 
     def _ready(self) -> sqlite3.Connection:
         """The open connection; another one if the file was moved away or deleted meanwhile."""
-        if self._connection is not None and self.location.identity() != self._identity:
+        if self._connection is not None and self.location.identity() != self.identity:
             self.close()
         if self._connection is None:
+            self.identity = self.location.identity()
             self._connection = open_for_reading(self.location)
-            self._identity = self.location.identity()
         return self._connection
 
 

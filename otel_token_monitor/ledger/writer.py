@@ -5,10 +5,11 @@ from __future__ import annotations
 import secrets
 import sqlite3
 import time
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
-from otel_token_monitor.ledger.batch import Batch, SumsByKey, summed
+from otel_token_monitor.ledger.batch import LABEL_OVERFLOW, Batch, SumsByKey, summed
 from otel_token_monitor.ledger.database import (
     Location,
     connect,
@@ -16,7 +17,13 @@ from otel_token_monitor.ledger.database import (
     set_aside,
     transaction,
 )
-from otel_token_monitor.ledger.errors import LedgerCorruptError, LedgerError, explain
+from otel_token_monitor.ledger.errors import (
+    LedgerBusyError,
+    LedgerCorruptError,
+    LedgerError,
+    LedgerRefusedError,
+    explain,
+)
 from otel_token_monitor.usage import (
     DURATION_BOUNDS,
     FIRST_TOKEN_BOUNDS,
@@ -30,7 +37,7 @@ from otel_token_monitor.usage import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 __all__ = ["IDLE_SECONDS", "LedgerWriter"]
 
@@ -80,6 +87,16 @@ _ADD_INPUT: Final = _upsert("input_tokens_histogram", ("label_set_id",), _bucket
 _ADD_OUTPUT: Final = _upsert("output_tokens_histogram", ("label_set_id",), _buckets(TOKEN_BOUNDS))
 _ADD_HEALTH: Final = _upsert("health", ("name",), ("value",))
 
+# What SQLite says of a value, not of the file; beside those, Python has its own.
+_REFUSALS: Final = (
+    sqlite3.DataError,
+    sqlite3.IntegrityError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+    OverflowError,
+    TypeError,
+    ValueError,
+)
 _NO_USAGE: Final = (None,) * len(TokenUsage._fields)
 
 
@@ -96,13 +113,21 @@ class LedgerWriter:
     """Writes batches to one ledger, each exactly once.
 
     Not thread-safe: one thread at a time. `max_label_sets` caps the label sets with cumulative
-    rows of their own. Every method raises a LedgerError when the ledger cannot be written; the
-    same batch is then given again until it is in.
+    rows of their own; `clock` gives UTC nanoseconds since the epoch. Every method raises a
+    LedgerError when the ledger cannot be written; the same batch is then given again until it is
+    in, unless it was a LedgerRefusedError.
     """
 
-    def __init__(self, location: Location, *, max_label_sets: int) -> None:
+    def __init__(
+        self,
+        location: Location,
+        *,
+        max_label_sets: int,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
         self.location = location
         self._max_label_sets = max_label_sets
+        self._clock = clock
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
         self._places: dict[Labels, _Place] = {}
@@ -113,7 +138,7 @@ class LedgerWriter:
     def write(self, batch: Batch) -> int:
         """Commit a batch; returns how many of its records were in the ledger already."""
         connection = self._ready()
-        now_ns = time.time_ns()
+        now_ns = self._clock()
         try:
             with transaction(connection):
                 if self._uncertain and self._last_batch(connection) > self._batch:
@@ -121,12 +146,16 @@ class LedgerWriter:
                 else:
                     known = self._apply(connection, batch, now_ns)
                     self._sign(connection, now_ns)
-        except sqlite3.Error as error:
-            # An error in the middle of a commit leaves open whether the batch is in.
-            self._uncertain = True
+        except BaseException as error:
+            # Label sets that were made within are gone again. An error (or Ctrl-C) in the middle
+            # of a commit leaves open whether the batch is in.
             self._places.clear()
-            self.close()
-            self._give_up(error)
+            self._uncertain = True
+            if isinstance(error, _REFUSALS):
+                raise LedgerRefusedError(f"a call cannot be written: {error}") from error
+            if isinstance(error, sqlite3.Error):
+                self._give_up(error)
+            raise
         self._uncertain = False
         self._batch += 1
         return known
@@ -136,7 +165,7 @@ class LedgerWriter:
         self._ready()
 
     def close(self) -> None:
-        """Close the connection; the next batch opens another."""
+        """Close the connection; the next batch opens another. A ledger in memory may be gone."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
@@ -145,9 +174,15 @@ class LedgerWriter:
         """Give the connection up unclosed: in a forked child it is still the parent's."""
         keep_forever(self._connection)
 
+    def condemn(self, error: LedgerCorruptError, seen: tuple[int, int] | None) -> None:
+        """Set aside a file that was found damaged in reading; always raises, saying where it is."""
+        self.close()
+        self._set_aside(error, seen)
+
     def _ready(self) -> sqlite3.Connection:
         """The open connection; another one if the file was moved away or deleted meanwhile."""
         if self._connection is not None and self.location.identity() != self._identity:
+            _complete(self._connection)
             self.close()
         if self._connection is None:
             self._places.clear()
@@ -156,16 +191,18 @@ class LedgerWriter:
                 self._connection = connect(self.location)
             except LedgerCorruptError as error:
                 self._set_aside(error, before)
-            self._identity = self.location.identity()
+            self._identity = before or self.location.identity()
         return self._connection
 
-    def _give_up(self, error: sqlite3.Error) -> None:
+    def _give_up(self, error: sqlite3.Error) -> NoReturn:
         explained = explain(self.location, error)
+        if self.location.path is not None and not isinstance(explained, LedgerBusyError):
+            self.close()
         if isinstance(explained, LedgerCorruptError):
             self._set_aside(explained, self._identity)
         raise explained from error
 
-    def _set_aside(self, error: LedgerError, seen: tuple[int, int] | None) -> None:
+    def _set_aside(self, error: LedgerError, seen: tuple[int, int] | None) -> NoReturn:
         """Move the damaged file away and say so; the next attempt starts a new ledger."""
         path = self.location.path
         if path is None:
@@ -244,15 +281,20 @@ class LedgerWriter:
     def _add_sums(self, connection: sqlite3.Connection, sums: SumsByKey, now: int) -> None:
         periods: list[tuple[int, ...]] = []
         series: dict[int, Sums] = {}
+        overflow = 0
         for (labels, quarter), added in sums.items():
             place = self._place(connection, labels, now)
             periods.append((quarter, place.label_set_id, *added.totals))
+            if place.series_id != place.label_set_id:
+                overflow += added.totals.requests
             known = series.get(place.series_id)
             if known is None:
                 series[place.series_id] = added
             else:
                 known.merge(added)
         connection.executemany(_ADD_PERIOD, periods)
+        if overflow:
+            connection.execute(_ADD_HEALTH, (LABEL_OVERFLOW, overflow))
         _add_series(connection, series.items())
 
     def _place(self, connection: sqlite3.Connection, labels: Labels, now: int) -> _Place:
@@ -265,9 +307,11 @@ class LedgerWriter:
             self._places.clear()
         label_set_id, last_counted = _label_set(connection, labels)
         series_id = label_set_id
-        idle = last_counted is None or last_counted < now - IDLE_SECONDS
-        if idle and labels != OTHER and not self._has_room(connection, now):
-            series_id, last_counted = _label_set(connection, OTHER)
+        since = now - IDLE_SECONDS
+        if labels != OTHER and (last_counted is None or last_counted < since):
+            other_id, other_counted = _label_set(connection, OTHER)
+            if self._is_full(connection, since, besides=other_id):
+                series_id, last_counted = other_id, other_counted
         if last_counted is None or last_counted < now:
             connection.execute(
                 "UPDATE label_set SET last_counted = ? WHERE id = ?", (now, series_id)
@@ -275,13 +319,18 @@ class LedgerWriter:
         place = self._places[labels] = _Place(label_set_id, series_id, now)
         return place
 
-    def _has_room(self, connection: sqlite3.Connection, now: int) -> bool:
-        """Whether one more label set may have cumulative rows of its own."""
+    def _is_full(self, connection: sqlite3.Connection, since: int, *, besides: int) -> bool:
+        """Whether no more label sets may have cumulative rows of their own."""
         (active,) = connection.execute(
-            "SELECT count(*) FROM label_set WHERE last_counted >= ? AND project <> ?",
-            (now - IDLE_SECONDS, OTHER.project),
+            "SELECT count(*) FROM label_set WHERE last_counted >= ? AND id <> ?", (since, besides)
         ).fetchone()
-        return bool(active < self._max_label_sets)
+        return bool(active >= self._max_label_sets)
+
+
+def _complete(connection: sqlite3.Connection) -> None:
+    """Bring all that was committed into a file that is being moved: its log stays behind."""
+    with suppress(sqlite3.Error):  # it may be damaged, and is not ours any more
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
 def _label_set(connection: sqlite3.Connection, labels: Labels) -> tuple[int, int | None]:

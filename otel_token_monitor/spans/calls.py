@@ -5,13 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from otel_token_monitor.dialects.facts import UNKNOWN_MODEL, CallFacts, SpanView, read_call
 from otel_token_monitor.dialects.attributes import FIRST_TOKEN_EVENTS
+from otel_token_monitor.dialects.facts import (
+    UNKNOWN_MODEL,
+    CallFacts,
+    SpanView,
+    label,
+    read_call,
+)
 from otel_token_monitor.dialects.providers import OPENAI_COMPATIBLE, UNKNOWN, ProviderHosts
 from otel_token_monitor.usage import Labels, TokenUsage, UsageRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from opentelemetry.sdk.trace import ReadableSpan
 
@@ -21,8 +27,16 @@ __all__ = ["Call", "read_ended", "record_of"]
 
 T = TypeVar("T")
 
+# Of what several spans say, the least vague holds. Spans that don't know the host say "openai" for
+# all that speaks its protocol; and "no_usage" tells the least.
+_VAGUENESS: Final = {OPENAI_COMPATIBLE: 1, "openai": 2, UNKNOWN: 3}
+_VAGUE_REASONS: Final = frozenset({"no_usage", "no_response"})
+
 # A span's id has 64 bits without a sign, SQLite's integers have one.
 _SIGN: Final = 1 << 63
+# Applications may give spans times of their own: those that no call can have are not believed.
+_MAX_TIME_NS: Final = 1 << 62
+_MAX_DURATION_NS: Final = 7 * 86400 * 1_000_000_000
 
 
 @dataclass(slots=True)
@@ -56,7 +70,9 @@ def read_ended(ended: EndedSpan, hosts: ProviderHosts, now_ns: int) -> Call | No
         ),
         hosts,
     )
-    return None if facts is None else Call(stamp, span.end_time or now_ns, facts)
+    ended_ns = span.end_time or 0
+    end_ns = ended_ns if 0 < ended_ns < _MAX_TIME_NS else now_ns
+    return None if facts is None else Call(stamp, end_ns, facts)
 
 
 def _abandoned(stamp: Stamp, hosts: ProviderHosts, now_ns: int) -> Call | None:
@@ -101,29 +117,35 @@ def record_of(calls: list[Call]) -> UsageRecord:
     facts, stamp = best.facts, best.stamp
     usage = _most_detailed([call.facts.usage for call in calls if call.facts.usage is not None])
     ended_well = any(call.facts.error_type is None for call in calls) and usage is not None
-    error_type = None if ended_well else facts.error_type
+    error_type = None if ended_well else _filled([call.facts.error_type for call in calls])
     return UsageRecord(
         time_ns=best.end_ns,
         nonce=stamp.span_id - _SIGN,
         labels=Labels(
             stamp.project,
-            _first([c.facts.provider for c in calls], {UNKNOWN, OPENAI_COMPATIBLE}),
+            min((c.facts.provider for c in calls), key=lambda said: _VAGUENESS.get(said, 0)),
             _model(calls),
             facts.endpoint,
         ),
-        source=stamp.scope,
+        source=label(stamp.scope),
         status="ok" if error_type is None else "error",
         usage=usage,
         unmetered=None if usage is not None else _reason(calls),
         response_model=_filled([c.facts.response_model for c in calls]),
         response_id=_filled([c.facts.response_id for c in calls]),
-        duration_ns=max(best.end_ns - stamp.start_ns, 0) if stamp.start_ns else None,
+        duration_ns=_duration_ns(best),
         first_token_ns=_filled([c.facts.first_token_ns for c in calls]),
         error_type=error_type,
         cost_nanousd=_filled([c.facts.cost_nanousd for c in calls]),
         trace_id=f"{stamp.trace_id:032x}",
         span_id=f"{stamp.span_id:016x}",
     )
+
+
+def _duration_ns(call: Call) -> int | None:
+    start_ns = call.stamp.start_ns
+    duration = max(call.end_ns - start_ns, 0)
+    return duration if start_ns > 0 and duration < _MAX_DURATION_NS else None
 
 
 def _authority(call: Call) -> tuple[bool, bool, bool]:
@@ -146,12 +168,11 @@ def _model(calls: list[Call]) -> str:
 
 def _reason(calls: list[Call]) -> str | None:
     """Why the usage is unknown; None if one of the spans tells that the server refused."""
-    if any(c.facts.error_type is not None and c.facts.unmetered is None for c in calls):
-        return None
-    return calls[0].facts.unmetered
+    reasons = [call.facts.unmetered for call in calls if call.facts.unmetered is not None]
+    return _first(reasons, _VAGUE_REASONS) if len(reasons) == len(calls) else None
 
 
-def _first(values: list[str], vague: set[str]) -> str:
+def _first(values: list[str], vague: Collection[str]) -> str:
     """The first value that says something."""
     return next((value for value in values if value not in vague), values[0])
 

@@ -38,10 +38,13 @@ _MAX_REMEMBERED_UNMATCHED: Final = 64
 _MAX_RESPONSE_IDS: Final = 10_000
 _MAX_CANDIDATES: Final = 128
 
+# A client's span of a stream may end a little after the framework's around it.
 _TOLERANCE_NS: Final = 50_000_000
 
 Key = tuple[str, object]
 """What spans of one call have in common: which kind of link, and its value."""
+
+_WITHOUT_USAGE: Final[Key] = ("usage", None)
 
 
 @dataclass(slots=True, eq=False)
@@ -151,7 +154,10 @@ class Matcher:
         return False
 
     def _awaited(self, calls: list[Call]) -> list[Stamp]:
-        """The open spans that may tell more of a call: around it, by other instrumentations."""
+        """The open spans that may tell more of a call: by other instrumentations, around it.
+
+        Within it too, where usage is missing: some spans of streams end before the stream.
+        """
         scopes = {call.scope for call in calls}
         awaited = []
         for call in calls:
@@ -162,10 +168,12 @@ class Matcher:
                 around = around.enclosing
         if all(call.facts.usage is None for call in calls):
             start = min(call.stamp.start_ns for call in calls)
+            stamps = [call.stamp for call in calls]
             awaited += [
                 stamp
                 for stamp in self._open_stamps()
-                if not stamp.client and stamp.start_ns <= start and stamp.scope not in scopes
+                if stamp.scope not in scopes
+                and ((not stamp.client and stamp.start_ns <= start) or stamp.enclosing in stamps)
             ]
         return awaited
 
@@ -182,7 +190,8 @@ class Matcher:
 
     def _candidates(self, call: Call) -> Iterable[_Group]:
         seen: dict[_Group, None] = {}
-        for key in _keys(call):
+        # Among those without usage, one may wait for just this.
+        for key in (*_keys(call), _WITHOUT_USAGE):
             for group in self._index.get(key, ())[-_MAX_CANDIDATES:]:
                 seen[group] = None
         return seen
@@ -233,18 +242,22 @@ def _rank(call: Call, group: _Group) -> tuple[int, int, int]:
     if call.scope in group.scopes:
         return none
     ours, theirs = call.facts.response_id, group.response_id
-    if ours is not None and theirs is not None:
-        return (4, 0, 0) if ours == theirs else none
-    ours_key, theirs_key = _usage_key(call), group.usage_key
-    if ours_key is not None and theirs_key is not None and ours_key != theirs_key:
+    ids_known = ours is not None and theirs is not None
+    if ids_known and ours != theirs:
         return none
-    if group.settled and theirs_key is None and ours_key is not None:
+    ours_key, theirs_key = _usage_key(call), group.usage_key
+    keys_known = ours_key is not None and theirs_key is not None
+    if keys_known and ours_key != theirs_key and not ids_known:
+        return none
+    if group.settled and theirs_key is None and ours_key is not None and not ids_known:
         # It has been counted as unmetered: these tokens would be lost.
         return none
     link = max(_link(call, other) for other in group.calls)
-    both_known = ours_key is not None and theirs_key is not None
+    if not link and not ids_known:
+        return none
     distance = min(abs(call.stamp.start_ns - other.stamp.start_ns) for other in group.calls)
-    return (link, int(both_known), -distance) if link else none
+    # Servers of one's own may give each response the same id: the other ties still count then.
+    return 4 * ids_known + link, int(keys_known), -distance
 
 
 def _link(call: Call, other: Call) -> int:
@@ -254,19 +267,25 @@ def _link(call: Call, other: Call) -> int:
         return 3 if one.trace_id == two.trace_id else 0
     if not _overlap(call, other) or not _same_model(call, other):
         return 0
-    roots = not one.parent_id and not two.parent_id
-    if one.trace_id == two.trace_id or (roots and one.owner == two.owner):
+    if one.trace_id == two.trace_id:
+        return 2
+    if one.owner == two.owner and _in_own_trace(one) and _in_own_trace(two):
         return 2
     if one.client != two.client and _within(*((call, other) if one.client else (other, call))):
         return int(_same_outcome(call, other))
     return 0
 
 
+def _in_own_trace(stamp: Stamp) -> bool:
+    """Whether a call's span, or the one of a call around it, began a trace of its own."""
+    while stamp.enclosing is not None:
+        stamp = stamp.enclosing
+    return not stamp.parent_id
+
+
 def _overlap(call: Call, other: Call) -> bool:
-    return (
-        call.stamp.start_ns <= other.end_ns + _TOLERANCE_NS
-        and other.stamp.start_ns <= call.end_ns + _TOLERANCE_NS
-    )
+    """Whether there was an instant, as the one when the request went out, within both."""
+    return call.stamp.start_ns <= other.end_ns and other.stamp.start_ns <= call.end_ns
 
 
 def _within(inner: Call, outer: Call) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 import weakref
 from asyncio import current_task
 from asyncio.events import _get_running_loop
@@ -107,10 +108,11 @@ class SpanQueue:
     def __len__(self) -> int:
         return len(self._items)
 
-    def take(self) -> list[EndedSpan]:
-        """All that is in the queue now, oldest first."""
+    def take(self, limit: int | None = None) -> list[EndedSpan]:
+        """What is in the queue now, oldest first; `limit` at most."""
         items = self._items
-        return [items.popleft() for _ in range(len(items))]
+        length = len(items)
+        return [items.popleft() for _ in range(length if limit is None else min(limit, length))]
 
 
 class TokenSpanProcessor(SpanProcessor):
@@ -124,6 +126,8 @@ class TokenSpanProcessor(SpanProcessor):
         self._queue = queue
         self._policy = policy
         self._scopes: dict[str, bool] = {}
+        # When scopes were found to make calls to models: their spans in flight had no stamp.
+        self._learned_ns: dict[str, int] = {}
         self._open: dict[int, Stamp] = {}
         self._complained = False
         self.active = True
@@ -209,12 +213,19 @@ class TokenSpanProcessor(SpanProcessor):
     def _unannounced(self, span: ReadableSpan) -> Stamp | None:
         """A stamp for a span of a scope that was not known to make calls to models; else None."""
         scope = span.instrumentation_scope
-        if scope is None or not self.active or self._scopes.get(scope.name):
+        if scope is None or not self.active:
+            return None
+        if self._scopes.get(scope.name) and (
+            (span.start_time or 0) >= self._learned_ns.get(scope.name, 0)
+        ):
+            # It was announced, to the process that this one was forked from.
             return None
         attributes = span._attributes  # noqa: SLF001
         if not attributes or MARKERS.isdisjoint(getattr(attributes, "_dict", attributes)):
             return None
         self._learn(scope.name, is_llm=True)
+        if scope.name in self._scopes:
+            self._learned_ns.setdefault(scope.name, time.time_ns())
         return Stamp(span, scope.name, self._policy.project_in(context.get_current()))
 
     def _learn(self, scope: str, is_llm: bool) -> bool:  # noqa: FBT001

@@ -5,16 +5,30 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from otel_token_monitor.usage import QUARTER_SECONDS, Labels, Totals
+from otel_token_monitor.usage import QUARTER_SECONDS, Labels, TokenUsage, Totals
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
     from otel_token_monitor.ledger.reader import LedgerReader
 
-__all__ = ["SCHEMA_VERSION", "DaySummary", "tokens_by_project", "today"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "DaySummary",
+    "cost_usd",
+    "grouped",
+    "summed",
+    "today",
+    "tokens_by_project",
+]
 
 SCHEMA_VERSION: Final = 1
+"""Of `DaySummary.document`; it grows when a key is removed or means something else."""
+
+Key = TypeVar("Key")
+
 _DAY_SECONDS: Final = 86400
 _NANODOLLARS: Final = 1_000_000_000
 
@@ -29,17 +43,19 @@ class DaySummary:
     @property
     def total(self) -> Totals:
         """The sum over everything."""
-        return _sum(self.by_labels)
+        return summed(self.by_labels.values())
 
     def document(self) -> dict[str, Any]:
-        """The summary as JSON: tokens are exact integers, cost is in dollars."""
-        rows = sorted(self.by_labels.items(), key=lambda item: (item[0].project, item[0]))
+        """The summary as JSON: tokens are exact integers, cost is in dollars, None if unknown."""
         return {
             "schema_version": SCHEMA_VERSION,
             "date": self.date,
             "timezone": "UTC",
             "total": _document(self.total),
-            "usage": [{**labels._asdict(), **_document(totals)} for labels, totals in rows],
+            "usage": [
+                {**labels._asdict(), **_document(totals)}
+                for labels, totals in sorted(self.by_labels.items())
+            ],
         }
 
 
@@ -56,17 +72,31 @@ def today(reader: LedgerReader, *, now: float | None = None) -> DaySummary:
 
 def tokens_by_project(summary: DaySummary) -> dict[str, int]:
     """The tokens of each project, most first."""
-    tokens: dict[str, int] = {}
-    for labels, totals in summary.by_labels.items():
-        tokens[labels.project] = tokens.get(labels.project, 0) + totals.total_tokens
-    return dict(sorted(tokens.items(), key=lambda item: -item[1]))
+    by_project = grouped(summary.by_labels, lambda labels: labels.project)
+    return {project: totals.total_tokens for project, totals in by_project.items()}
 
 
-def _sum(by_labels: dict[Labels, Totals]) -> Totals:
+def summed(totals: Iterable[Totals]) -> Totals:
+    """The sum of them all."""
     result = Totals()
-    for totals in by_labels.values():
-        result = result.plus(totals)
+    for one in totals:
+        result = result.plus(one)
     return result
+
+
+def grouped(by_labels: Mapping[Labels, Totals], key: Callable[[Labels], Key]) -> dict[Key, Totals]:
+    """The sums of the label sets that have the same key, most tokens first."""
+    groups: dict[Key, Totals] = {}
+    for labels, totals in sorted(by_labels.items()):
+        groups[key(labels)] = groups.get(key(labels), Totals()).plus(totals)
+    return dict(sorted(groups.items(), key=lambda item: -item[1].total_tokens))
+
+
+def cost_usd(totals: Totals) -> float | None:
+    """The cost in dollars of the calls whose price is known; None if there are only others."""
+    if totals.unpriced and not totals.cost_nanousd:
+        return None
+    return totals.cost_nanousd / _NANODOLLARS
 
 
 def _document(totals: Totals) -> dict[str, Any]:
@@ -74,14 +104,11 @@ def _document(totals: Totals) -> dict[str, Any]:
         "total_tokens": totals.total_tokens,
         "input_tokens": totals.input_tokens,
         "output_tokens": totals.output_tokens,
-        "tokens": {
-            name: getattr(totals, name)
-            for name in ("input", "input_cached", "input_cache_write", "output", "output_reasoning")
-        },
+        "tokens": {name: getattr(totals, name) for name in TokenUsage._fields},
         "estimated_tokens": totals.estimated_input + totals.estimated_output,
         "requests": totals.requests,
         "errors": totals.requests_error,
         "unmetered_requests": totals.unmetered,
         "unpriced_requests": totals.unpriced,
-        "cost_usd": totals.cost_nanousd / _NANODOLLARS,
+        "cost_usd": cost_usd(totals),
     }

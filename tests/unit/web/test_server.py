@@ -348,20 +348,23 @@ def test_another_event_loop_policy_is_not_used() -> None:
 FORK = """
 keep = socket.create_connection(server.address)
 keep.sendall(b'GET /healthz HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n')
-keep.recv(65536)
+while not keep.recv(65536).endswith(b'}}'):
+    pass
 address = server.address
 child = os.fork()
 if child == 0:
+    keep.close()
     server.forget_after_fork()
-    {child}
+    CHILD
     sys.exit(0)
-{parent}
+PARENT
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+keep.close()
 """
 
 
 def forked(child: str, parent: str = "") -> subprocess.CompletedProcess[str]:
-    return run(FORK.format(child=child, parent=parent))
+    return run(FORK.replace("CHILD", child).replace("PARENT", parent))
 
 
 def test_a_forked_child_is_not_serving() -> None:
@@ -376,16 +379,22 @@ def test_the_parent_serves_on_after_a_fork() -> None:
 
 def test_a_forked_child_does_not_hold_the_parents_port() -> None:
     ended = forked(
-        "time.sleep(2)",
+        "time.sleep(15)",
         "time.sleep(0.3); server.stop()\n"
-        "print(MetricsServer(app, '127.0.0.1', address[1]).try_start())",
+        "print(MetricsServer(app, *address).try_start())\n"
+        "os.kill(child, 9)",
     )
-    assert (ended.stdout, ended.stderr) == ("True\n0\n", "")
+    assert (ended.stdout, ended.stderr) == ("True\n-9\n", "")
 
 
 def test_a_forked_child_does_not_hold_the_parents_connections() -> None:
-    ended = forked("keep.close(); time.sleep(2)", "server.stop(); print(keep.recv(1))")
-    assert (ended.stdout, ended.stderr) == ("b''\n0\n", "")
+    ended = forked(
+        "time.sleep(15)",
+        "time.sleep(0.3); server.stop()\n"
+        "keep.settimeout(3); print(keep.recv(1))\n"
+        "os.kill(child, 9)",
+    )
+    assert (ended.stdout, ended.stderr) == ("b''\n-9\n", "")
 
 
 def test_a_forked_child_waits_for_the_parents_port() -> None:

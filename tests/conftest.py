@@ -1,0 +1,40 @@
+"""What holds for every test."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class _Errors(logging.Handler):
+    """Collects what is logged as an error."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+
+@pytest.fixture(autouse=True)
+def _no_errors_logged(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test in which the monitor logged an error, unless it is marked `logs_errors`.
+
+    So the one broad `except` of the package cannot hide a bug.
+    """
+    errors = _Errors()
+    logger = logging.getLogger("otel_token_monitor")
+    logger.addHandler(errors)
+    try:
+        yield
+    finally:
+        logger.removeHandler(errors)
+    if request.node.get_closest_marker("logs_errors") is None:
+        formatter = logging.Formatter()
+        assert [formatter.format(record) for record in errors.records] == []

@@ -1,0 +1,101 @@
+"""An application that does what its standard input says: a JSON line each, answered by another."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import time
+from typing import Any
+
+from prometheus_client import CollectorRegistry, generate_latest
+
+import otel_token_monitor
+from otel_token_monitor.pricing import cost_nanousd
+from tests.loads import call, records, tracer
+
+
+class _Log(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[tuple[str, str]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append((record.levelname, record.getMessage()))
+
+
+class _Application:
+    """What can be asked for; each method is a command."""
+
+    def __init__(self, log: _Log, arguments: dict[str, Any]) -> None:
+        self._log = log
+        self._registry = CollectorRegistry()
+        started = time.perf_counter()
+        self._monitor = otel_token_monitor.instrument(
+            registry=self._registry, instrumentation="none", **arguments
+        )
+        self._started = time.perf_counter() - started
+        self._tracer = tracer()
+        self._number = 0
+
+    def started(self) -> float:
+        """How long `instrument()` took."""
+        return self._started
+
+    def calls(self, number: int) -> float:
+        """Make calls; the longest that one of them took, in seconds."""
+        longest = 0.0
+        for _ in range(number):
+            self._number += 1
+            started = time.perf_counter()
+            call(self._tracer, f"{os.getpid()}-{self._number}")
+            longest = max(longest, time.perf_counter() - started)
+            if self._number % 500 == 0:
+                time.sleep(0.05)  # the queue is bounded
+        return longest
+
+    def flush(self, timeout: float) -> bool:
+        return self._monitor.force_flush(timeout)
+
+    def scrape(self) -> str:
+        return generate_latest(self._registry).decode()
+
+    def trouble(self) -> str | None:
+        trouble = self._monitor._pipeline.trouble
+        return None if trouble is None else str(trouble)
+
+    def log(self) -> list[tuple[str, str]]:
+        return self._log.lines
+
+    def fork(self, number: int) -> int:
+        """Make calls in a forked child; its exit code."""
+        child = os.fork()
+        if child == 0:
+            self.calls(number)
+            os._exit(0 if self._monitor.force_flush(10) else 1)
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def main() -> None:
+    question = json.loads(sys.stdin.readline())
+    if question["uid"] is not None:
+        # Another user may have no access to where Python's own modules are.
+        cost_nanousd(records(1)[0])
+        os.setgroups([])
+        os.setgid(question["uid"])
+        os.setuid(question["uid"])
+    log = _Log()
+    logger = logging.getLogger("otel_token_monitor")
+    logger.addHandler(log)
+    logger.setLevel(logging.INFO)
+    application = _Application(log, question["arguments"])
+    for line in sys.stdin:
+        command, *arguments = json.loads(line)
+        answer = getattr(application, command)(*arguments)
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""LangChain over the client, and crowds of calls that are all alike: each call counts once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from otel_token_monitor.demo.server import DemoServer
+from tests.integration.processes import Counted, counted, run, samples
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+
+CLIENTS = ("traceloop", "official", "openinference")
+FRAMEWORKS = ("langchain", "openinference-langchain")
+
+COMBINATIONS = {
+    "+".join(names): names
+    for names in (
+        *((framework, client) for framework in FRAMEWORKS for client in CLIENTS),
+        *((client, "langchain") for client in CLIENTS),
+        FRAMEWORKS,
+        (*FRAMEWORKS, *CLIENTS),
+        (*reversed(CLIENTS), *reversed(FRAMEWORKS)),
+    )
+}
+
+# Calls of LangChain, and how many calls of a model each is.
+CALLS = {
+    "invoke": 1,
+    "stream": 1,
+    "batch": 3,
+    "chain": 1,
+    "structured": 1,
+    "tools": 1,
+    "responses": 1,
+    "ainvoke": 1,
+    "astream": 1,
+    "abatch": 3,
+    "achain": 1,
+}
+REFUSED = ("error", "aerror")
+
+# Instrumentations, the kinds of calls they see, and the one response id that all calls get.
+CROWDS: dict[str, tuple[tuple[str, ...], tuple[str, ...], str | None]] = {
+    "one": (("traceloop",), ("chat",), None),
+    "two, one id for all": (("traceloop", "official"), ("chat",), "chatcmpl-same"),
+    "two, nested otherwise": (("openinference", "official"), ("chat",), "chatcmpl-same"),
+    "two, without ids": (("official", "openinference"), ("embeddings",), None),
+    "two, in traces of their own": (("openinference", "traceloop"), ("responses",), None),
+    "three": (CLIENTS, ("chat",), "chatcmpl-same"),
+}
+TOTAL = {"chat": 1500, "embeddings": 700, "responses": 1500}
+
+
+@pytest.fixture(scope="module")
+def answers() -> Iterator[Mapping[str, Future[dict[str, Any]]]]:
+    """What the applications report, run two at a time."""
+    pool = ThreadPoolExecutor(2)
+    with DemoServer() as demo:
+        question = {"server": demo.base_url, "data_dir": ":memory:"}
+        asked = {
+            name: pool.submit(run, "frameworks", question | {"instrumentations": names})
+            for name, names in COMBINATIONS.items()
+        }
+        for name, (names, kinds, response_id) in CROWDS.items():
+            crowd = {"instrumentations": names, "kinds": kinds, "response_id": response_id}
+            asked[name] = pool.submit(run, "crowd", question | crowd)
+        yield asked
+        pool.shutdown(cancel_futures=True)
+
+
+def result(answers: Mapping[str, Future[dict[str, Any]]], name: str) -> dict[str, Counted]:
+    answer = answers[name].result()
+    assert answer["complaints"] == []
+    [errors] = samples(answer["metrics"], "otel_token_monitor_hook_errors_total")
+    assert errors.value == 0
+    return counted(answer["metrics"])
+
+
+@pytest.mark.parametrize("name", COMBINATIONS)
+def test_a_call_of_a_framework_counts_once(
+    answers: Mapping[str, Future[dict[str, Any]]], name: str
+) -> None:
+    projects = result(answers, name)
+
+    for call, number in CALLS.items():
+        told = projects.pop(call)
+        assert (call, told.requests) == (call, Counter(ok=number))
+        assert not told.unmetered
+        tokens = told.tokens
+        assert tokens["input"] + tokens["input_cached"] == 1000 * number
+        assert tokens["input_cached"] == 200 * number
+        assert tokens["output"] + tokens["output_reasoning"] == 500 * number
+        assert len(told.where) == 1
+    for call in REFUSED:
+        told = projects.pop(call)
+        assert (call, told.requests, told.unmetered) == (call, Counter(error=1), Counter())
+    assert projects.pop("stream_without_usage").requests == Counter(ok=1)
+    left = projects.pop("stream_left")
+    assert (left.requests.total(), left.unmetered) == (1, Counter(abandoned=1))
+    if set(COMBINATIONS[name]) & set(CLIENTS):
+        # LangChain has no callbacks, and so no spans, for embeddings; the client has.
+        assert projects.pop("embeddings").tokens == Counter(input=700)
+    assert projects == {}
+
+
+@pytest.mark.parametrize("name", CROWDS)
+def test_calls_that_are_all_alike_are_neither_lost_nor_doubled(
+    answers: Mapping[str, Future[dict[str, Any]]], name: str
+) -> None:
+    projects = result(answers, name)
+
+    _, kinds, _ = CROWDS[name]
+    assert {project: told.requests for project, told in projects.items()} == {
+        f"{kind} {who}": Counter(ok=number)
+        for kind in kinds
+        for who, number in [
+            *((f"thread {thread}", 50) for thread in range(8)),
+            *((f"tasks {half}", 25) for half in range(2)),
+        ]
+    }
+    for project, told in projects.items():
+        kind = project.partition(" ")[0]
+        assert told.tokens.total() == TOTAL[kind] * told.requests["ok"]
+        assert not told.unmetered
