@@ -241,7 +241,7 @@ def _announce(server: StandaloneServer) -> None:
 
 @contextmanager
 def _stopping() -> Iterator[threading.Event]:
-    """An event that is set by Ctrl-C, SIGTERM or a closed terminal; a second Ctrl-C ends the process at once."""
+    """An event that Ctrl-C, SIGTERM or a closed terminal sets; the second Ctrl-C is as usual."""
     stop = threading.Event()
 
     def on_signal(number: int, _frame: object) -> None:

@@ -81,7 +81,7 @@ class Pipeline:
         *,
         hosts: ProviderHosts = (),
         max_label_sets: int = 1000,
-        interval: float = 0.05,
+        interval: float = 0.1,
         on_tick: Callable[[], None] = lambda: None,
     ) -> None:
         self._hosts = hosts
@@ -107,6 +107,9 @@ class Pipeline:
         self._reader = LedgerReader(location)
         self._pending = Batch()
         self._in_flight: Batch | None = None
+        # How many records became pending so far, and how many of them are not any more.
+        self._accepted = 0
+        self._gone = 0
         self._reported: dict[str, int] = {}
         self._barred: LedgerError | None = None
         self._trouble: LedgerError | None = None
@@ -172,14 +175,19 @@ class Pipeline:
         """
         deadline = time.monotonic() + timeout
         due = len(self.queue)
+        goal: int | None = None
         while True:
             with self._turn(deadline - time.monotonic()) as mine:
                 if not mine:
                     return False
-                due -= self._take(everything=everything)
+                if goal is None:
+                    due -= self._take(everything=everything)
+                    if min(due, len(self.queue)) <= 0:
+                        # What comes later, and others take meanwhile, need not be waited for.
+                        goal = self._accepted
                 if not self._write():
                     return False
-                if min(due, len(self.queue)) <= 0 and not self._unwritten:
+                if goal is not None and self._is_in(goal):
                     return True
             time.sleep(_YIELD_SECONDS)
 
@@ -331,7 +339,6 @@ class Pipeline:
             self._tokens.get(timeout=_TICK_SECONDS)
         except Empty:
             return
-        self.queue.idle = False
         time.sleep(self._interval)
 
     def _take(self, *, everything: bool = False) -> int:
@@ -342,6 +349,7 @@ class Pipeline:
             self._read(item, now)
         records = self._matcher.settle(now, everything=everything)
         self._pending.records += [self._priced(record) for record in records]
+        self._accepted += len(records)
         self._count_health()
         return len(ended)
 
@@ -387,6 +395,15 @@ class Pipeline:
     def _unwritten(self) -> bool:
         return self._in_flight is not None or bool(self._pending)
 
+    def _is_in(self, accepted: int) -> bool:
+        """Whether so many records, the first that were accepted, are in the ledger."""
+        in_flight = self._in_flight
+        return (
+            self._gone >= accepted
+            and not self._pending.condensed
+            and (in_flight is None or not in_flight.condensed)
+        )
+
     def _write(self, *, patient: bool = False) -> bool:
         """Commit a portion of what is pending, or open the ledger; False if it cannot be done.
 
@@ -402,6 +419,7 @@ class Pipeline:
                 self._writer.open()
             else:
                 self._writer.write(self._in_flight)
+                self._gone += len(self._in_flight.records)
                 self.last_write_ns = time.time_ns()
         except LedgerBusyError as error:
             return self._is_locked(error)
@@ -434,6 +452,7 @@ class Pipeline:
             self._in_flight = refused.take(len(refused) // 2)
             self._pending.put_back(refused)
             return
+        self._gone += len(refused.records)
         self._complain("a call was lost, for no ledger takes it")
 
     def _condemn(self, error: LedgerCorruptError) -> None:
@@ -449,10 +468,14 @@ class Pipeline:
             _log.error("%s. Counting goes on in memory until then.", error)
         self._trouble = error
         self._pending.count("ledger_errors")
-        # A damaged file is out of the way now: the next attempt begins a new one.
-        pause = 0.0 if isinstance(error, LedgerCorruptError) else self._retry_seconds
-        self._retry_at = time.monotonic() + pause
-        self._retry_seconds = min(self._retry_seconds * 2, _LAST_RETRY_SECONDS)
+        now = time.monotonic()
+        if isinstance(error, LedgerCorruptError):
+            # The damaged file is out of the way now: the next attempt begins a new one.
+            self._retry_at = now
+        elif now >= self._retry_at:
+            # Who asks in between, a scrape say, does not put it off.
+            self._retry_at = now + self._retry_seconds
+            self._retry_seconds = min(self._retry_seconds * 2, _LAST_RETRY_SECONDS)
         self._bound_backlog()
 
     def _succeed(self) -> None:
@@ -466,4 +489,5 @@ class Pipeline:
     def _bound_backlog(self) -> None:
         given_up = self._pending.condense(keep=_BACKLOG_RECORDS, max_keys=_BACKLOG_SUMS)
         if given_up:
+            self._gone += given_up
             self._pending.count("condensed_records", given_up)

@@ -9,7 +9,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_token_monitor.usage import QUARTER_SECONDS, TokenUsage, UsageRecord
+from otel_token_monitor.usage import QUARTER_SECONDS, UsageRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,15 +59,16 @@ def cost_nanousd(record: UsageRecord) -> int | None:
     usage = record.usage
     if usage is None:
         return None
-    quarter = record.quarter
-    tiers: tuple[_Tier, ...] | None = None
-    for model in (record.response_model, record.labels.model):
-        if model is not None and tiers is None:
-            tiers = _tiers(record.labels.provider, model, quarter)
+    labels, quarter = record.labels, record.quarter
+    tiers = _tiers(labels.provider, record.response_model or labels.model, quarter)
+    if tiers is None and record.response_model is not None:
+        tiers = _tiers(labels.provider, labels.model, quarter)
     if tiers is None:
         return None
-    total_input = usage.input_tokens
-    tier = next(tier for tier in tiers if total_input > tier.above or not tier.above)
+    tier = tiers[-1]
+    if len(tiers) > 1:
+        total_input = usage.input_tokens
+        tier = next(tier for tier in tiers if total_input > tier.above or not tier.above)
     femto = tier.fee
     for rate, count in zip(tier.rates, usage, strict=True):
         if count:

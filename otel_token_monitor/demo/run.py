@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import socket
 import time
 from contextlib import ExitStack, contextmanager
@@ -69,7 +70,12 @@ def run(options: Options, console: Console, stop: threading.Event) -> None:
             raise DemoError("--real needs your key of the OpenAI API: set OPENAI_API_KEY")
         model = options.environ.get("OPENAI_MODEL") or "gpt-5-mini"
         with _monitor(options, console, None) as monitor:
-            _call_openai(openai.OpenAI(api_key=key, timeout=_REAL_SECONDS), model, monitor, console)
+            _call_openai(
+                openai.OpenAI(api_key=key, timeout=_REAL_SECONDS, max_retries=1),
+                model,
+                monitor,
+                console,
+            )
 
 
 def _watch(
@@ -186,7 +192,7 @@ def _free_port(port: int, console: Console) -> int:
         try:
             socket.create_server((_HOST, port)).close()
         except OSError as error:
-            console.print(f"Port {port} cannot be had ({error.strerror}): using a free one.")
+            console.print(f"Port {port}: {os.strerror(error.errno or 0)}. Using a free one.")
             return 0
     return port
 

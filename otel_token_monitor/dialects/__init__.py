@@ -1,1 +1,1 @@
-"""What spans say about a call, whichever instrumentation wrote them. Pure: mappings in, facts out."""
+"""What spans say about a call, whichever instrumentation wrote them: mappings in, facts out."""

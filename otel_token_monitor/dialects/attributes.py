@@ -16,8 +16,7 @@ __all__ = [
     "COST",
     "ERROR_TYPE",
     "FINISH_REASON",
-    "FIRST_CHUNK_MS",
-    "FIRST_CHUNK_SECONDS",
+    "FIRST_CHUNK",
     "FIRST_TOKEN_EVENTS",
     "HTTP_STATUS",
     "INPUT",
@@ -118,8 +117,8 @@ FINISH_REASON: Final = (
 )
 ERROR_TYPE: Final = "error.type"
 HTTP_STATUS: Final = ("http.response.status_code", "http.status_code")
-FIRST_CHUNK_SECONDS: Final = "gen_ai.response.time_to_first_chunk"
-FIRST_CHUNK_MS: Final = "ai.response.msToFirstChunk"
+# Each in its unit: the first in seconds, the second in milliseconds.
+FIRST_CHUNK: Final = ("gen_ai.response.time_to_first_chunk", "ai.response.msToFirstChunk")
 FIRST_TOKEN_EVENTS: Final = frozenset(
     {"First Token Stream Event", "gen_ai.content.completion.chunk", "ai.stream.firstChunk"}
 )

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeGuard
 
-from otel_token_monitor.dialects import attributes as names
+from otel_token_monitor.dialects import attributes as name
+from otel_token_monitor.dialects.names import Names, names_within
 from otel_token_monitor.dialects.operations import EMBEDDINGS, endpoint_of
 from otel_token_monitor.dialects.outcome import error_type_of, unmetered_reason
 from otel_token_monitor.dialects.providers import ProviderHosts, provider_of
@@ -25,13 +26,13 @@ _MAX_ID: Final = 256
 _MAX_JSON: Final = 65536
 _NANODOLLARS: Final = 1_000_000_000
 _MAX_COST_USD: Final = 10_000
+_FIRST_CHUNK_NS: Final = dict(zip(name.FIRST_CHUNK, (1e9, 1e6), strict=True))
 _MAX_FIRST_TOKEN_NS: Final = 10**15
 
 UNKNOWN_MODEL: Final = "unknown"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpanView:
+class SpanView(NamedTuple):
     """What of a span the dialects look at. `status` is `UNSET`, `OK` or `ERROR`.
 
     `first_token_ns` is the time from the span's start to its first event that marks a token.
@@ -71,16 +72,17 @@ def read_call(span: SpanView, hosts: ProviderHosts = ()) -> CallFacts | None:
     Never raises, whatever the attributes hold: a value that cannot be used counts as absent.
     """
     attributes = span.attributes
-    provider = provider_of(attributes, hosts, openai_client=span.openai_client)
-    endpoint = endpoint_of(attributes, span.name, provider, openai_client=span.openai_client)
+    names = names_within(tuple(attributes))
+    provider = provider_of(attributes, hosts, names, openai_client=span.openai_client)
+    endpoint = endpoint_of(attributes, span.name, provider, names, openai_client=span.openai_client)
     if endpoint is None:
         return None
-    request_model, streaming, parameters = _request(attributes)
-    response_model = _text(attributes, names.RESPONSE_MODEL)
-    response_id = _text(attributes, names.RESPONSE_ID)
-    usage, invalid = read_usage(attributes, is_embedding=endpoint == EMBEDDINGS)
+    request_model, streaming, parameters = _request(attributes, names)
+    response_model = _text(attributes, names.response_model)
+    response_id = _text(attributes, names.response_id)
+    usage, invalid = read_usage(attributes, names, is_embedding=endpoint == EMBEDDINGS)
     error_type = error_type_of(attributes, span.exception_type, failed=span.status == "ERROR")
-    first_token_ns = _first_token_ns(span)
+    first_token_ns = _first_token_ns(span, names)
     unmetered = None
     if usage is None:
         unmetered = unmetered_reason(
@@ -102,11 +104,11 @@ def read_call(span: SpanView, hosts: ProviderHosts = ()) -> CallFacts | None:
         response_model=None if response_model is None else label(response_model),
         response_id=None if response_id is None else label(response_id, _MAX_ID),
         first_token_ns=first_token_ns,
-        cost_nanousd=_cost(attributes),
+        cost_nanousd=_cost(attributes, names),
         fetched=endpoint == "responses"
         and request_model is None
         and error_type is None
-        and (response_id is not None or attributes.get(names.INVOCATION_PARAMETERS[0]) == "{}"),
+        and (response_id is not None or attributes.get(name.INVOCATION_PARAMETERS[0]) == "{}"),
     )
 
 
@@ -128,13 +130,15 @@ def _closer(*, invalid: bool, parameters: Mapping[str, Any]) -> str:
     return "background" if parameters.get("background") is True else "no_usage"
 
 
-def _request(attributes: Mapping[str, object]) -> tuple[str | None, bool, Mapping[str, Any]]:
+def _request(
+    attributes: Mapping[str, object], names: Names
+) -> tuple[str | None, bool, Mapping[str, Any]]:
     """The model as asked for, whether a stream was asked for, OpenInference's parameters."""
-    model = _text(attributes, names.REQUEST_MODEL)
-    streaming = any(_is_true(attributes.get(key)) for key in names.STREAMING)
+    model = _text(attributes, names.request_model)
+    streaming = any(_is_true(attributes.get(key)) for key in names.streaming)
     parameters: Mapping[str, Any] = {}
     if model is None:
-        parameters = _parameters(attributes)
+        parameters = _parameters(attributes, names)
         said = parameters.get("model")
         model = said if isinstance(said, str) and said else None
         streaming = streaming or parameters.get("stream") is True
@@ -146,8 +150,13 @@ def _is_true(value: object) -> bool:
     return value is True or value == "True"
 
 
-def _parameters(attributes: Mapping[str, object]) -> Mapping[str, Any]:
-    for key in names.INVOCATION_PARAMETERS:
+def _is_number(value: object, limit: float) -> TypeGuard[float]:
+    """Whether it is a number from 0 up to a limit; NaN and infinity are not."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < limit
+
+
+def _parameters(attributes: Mapping[str, object], names: Names) -> Mapping[str, Any]:
+    for key in names.invocation_parameters:
         text = attributes.get(key)
         if isinstance(text, str) and len(text) <= _MAX_JSON:
             try:
@@ -167,22 +176,20 @@ def _text(attributes: Mapping[str, object], keys: tuple[str, ...]) -> str | None
     return None
 
 
-def _first_token_ns(span: SpanView) -> int | None:
-    for key, scale in ((names.FIRST_CHUNK_SECONDS, 1e9), (names.FIRST_CHUNK_MS, 1e6)):
+def _first_token_ns(span: SpanView, names: Names) -> int | None:
+    for key in names.first_chunk:
         value = span.attributes.get(key)
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            # False for NaN, infinity and integers that no float can hold.
-            if 0 <= value < _MAX_FIRST_TOKEN_NS / scale:
-                return int(value * scale)
+        scale = _FIRST_CHUNK_NS[key]
+        if _is_number(value, _MAX_FIRST_TOKEN_NS / scale):
+            return int(value * scale)
     counted = span.first_token_ns
     return counted if counted is None or counted < _MAX_FIRST_TOKEN_NS else None
 
 
-def _cost(attributes: Mapping[str, object]) -> int | None:
+def _cost(attributes: Mapping[str, object], names: Names) -> int | None:
     """What the call cost, in nano-dollars, if the span says so."""
-    for key in names.COST:
+    for key in names.cost:
         value = attributes.get(key)
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            if 0 <= value < _MAX_COST_USD:
-                return round(value * _NANODOLLARS)
+        if _is_number(value, _MAX_COST_USD):
+            return round(value * _NANODOLLARS)
     return None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from otel_token_monitor.dialects import attributes as names
+from otel_token_monitor.dialects import attributes as name
+from otel_token_monitor.dialects.names import ALL_NAMES, Names
 from otel_token_monitor.dialects.providers import OPENAI_COMPATIBLE
 
 if TYPE_CHECKING:
@@ -88,13 +89,16 @@ _CALLS: Final = frozenset(
 _VERCEL_CALLS: Final = (".doGenerate", ".doStream", ".doEmbed")
 
 _NEVER: Final = frozenset({"raw_gen_ai_request"})
-# A span that names no operation is a call only if it names a model.
-_MODELS: Final = frozenset({*names.REQUEST_MODEL, *names.RESPONSE_MODEL})
 _TRACELOOP_KIND: Final = "traceloop.span.kind"
 
 
 def endpoint_of(  # noqa: PLR0911 - a decision a line
-    attributes: Mapping[str, object], span_name: str, provider: str, *, openai_client: bool = False
+    attributes: Mapping[str, object],
+    span_name: str,
+    provider: str,
+    names: Names = ALL_NAMES,
+    *,
+    openai_client: bool = False,
 ) -> str | None:
     """The endpoint that a span called; None if it is no call to a model, or one counted elsewhere.
 
@@ -106,16 +110,20 @@ def endpoint_of(  # noqa: PLR0911 - a decision a line
     if isinstance(vercel, str):
         if not vercel.endswith(_VERCEL_CALLS):
             return None
-        return EMBEDDINGS if vercel.endswith(".doEmbed") else _named("chat", speaks_openai=speaks_openai)
+        return (
+            EMBEDDINGS
+            if vercel.endswith(".doEmbed")
+            else _named("chat", speaks_openai=speaks_openai)
+        )
     if span_name in _NEVER or _TRACELOOP_KIND in attributes:
         return None
-    kind = attributes.get(names.SPAN_KIND)
+    kind = attributes.get(name.SPAN_KIND)
     if isinstance(kind, str) and kind not in _KINDS:
         return None
-    operation = _operation(attributes)
+    operation = _operation(attributes, names)
     if operation is not None and operation not in _CALLS:
         return None
-    api_type = attributes.get(names.API_TYPE)
+    api_type = attributes.get(name.API_TYPE)
     by_type = _BY_API_TYPE.get(api_type) if isinstance(api_type, str) else None
     if by_type is not None:
         return by_type
@@ -123,15 +131,16 @@ def endpoint_of(  # noqa: PLR0911 - a decision a line
     if by_name is not None:
         return by_name
     if operation is None:
-        if not isinstance(kind, str) and _MODELS.isdisjoint(attributes):
-            # An agent's run, a tool, a proxy's own work: of the scope of a framework, but no call.
+        models = (*names.request_model, *names.response_model)
+        if not isinstance(kind, str) and not any(key in attributes for key in models):
+            # It names no model: a framework's own work, as an agent's run or a tool; no call.
             return None
         operation = _KINDS[kind] if isinstance(kind, str) else "chat"
     return _named(operation, speaks_openai=speaks_openai)
 
 
-def _operation(attributes: Mapping[str, object]) -> str | None:
-    for key in names.OPERATION:
+def _operation(attributes: Mapping[str, object], names: Names) -> str | None:
+    for key in names.operation:
         value = attributes.get(key)
         if isinstance(value, str) and value:
             return _LITELLM_FUNCTIONS.get(value, value)

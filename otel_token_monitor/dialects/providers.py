@@ -1,4 +1,4 @@
-"""Who served a call: the names of OpenTelemetry's conventions, from what a span says or its host."""
+"""Who served a call, in the conventions' names: from what a span says, or from its host."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from otel_token_monitor.dialects import attributes as names
+from otel_token_monitor.dialects import attributes as name
+from otel_token_monitor.dialects.names import ALL_NAMES, Names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,19 +84,23 @@ _ALIASES: Final = {
 
 
 def provider_of(
-    attributes: Mapping[str, object], configured: ProviderHosts = (), *, openai_client: bool = False
+    attributes: Mapping[str, object],
+    configured: ProviderHosts = (),
+    names: Names = ALL_NAMES,
+    *,
+    openai_client: bool = False,
 ) -> str:
     """The provider of a call.
 
     The host decides where it is known: some instrumentations call every server `openai` that
     speaks its protocol. `openai_client` says that a span is of OpenAI's own client.
     """
-    host = _host(attributes)
+    host = _host(attributes, names)
     if host is not None:
         by_host = _by_host(host, configured)
         if by_host is not None:
             return by_host
-    said = _said(attributes)
+    said = _said(attributes, names)
     if host is not None and said in {None, "openai"}:
         return OPENAI_COMPATIBLE
     if said is not None:
@@ -112,24 +117,24 @@ def _by_host(host: str, configured: ProviderHosts) -> str | None:
     return None
 
 
-def _said(attributes: Mapping[str, object]) -> str | None:
-    for key in names.PROVIDER:
+def _said(attributes: Mapping[str, object], names: Names) -> str | None:
+    for key in names.provider:
         value = attributes.get(key)
         if isinstance(value, str) and value.strip():
-            name = value.strip().lower()
+            said = value.strip().lower()
             if key == "ai.model.provider":
                 # Vercel's: `openai.chat`, `azure-openai.responses`, `amazon-bedrock`, …
-                name = name.partition(".")[0].removeprefix("amazon-").replace("-", "_")
-            return _ALIASES.get(name, name)
+                said = said.partition(".")[0].removeprefix("amazon-").replace("-", "_")
+            return _ALIASES.get(said, said)
     return None
 
 
-def _host(attributes: Mapping[str, object]) -> str | None:
+def _host(attributes: Mapping[str, object], names: Names) -> str | None:
     """`host:port` of the server, in lower case."""
-    address = attributes.get(names.SERVER_ADDRESS)
+    address = attributes.get(name.SERVER_ADDRESS)
     if isinstance(address, str) and address:
-        return _with_port(address, attributes.get(names.SERVER_PORT))
-    for key in names.API_BASE:
+        return _with_port(address, attributes.get(name.SERVER_PORT))
+    for key in names.api_base:
         base = attributes.get(key)
         if isinstance(base, str) and base:
             return _host_of_url(base[:2048])

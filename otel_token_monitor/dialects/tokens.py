@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from otel_token_monitor.dialects import attributes as names
+from otel_token_monitor.dialects.names import ALL_NAMES, Names
 from otel_token_monitor.usage import TokenUsage
 
 if TYPE_CHECKING:
@@ -25,11 +25,13 @@ class ReadUsage(NamedTuple):
     invalid: bool = False
 
 
-def read_usage(attributes: Mapping[str, object], *, is_embedding: bool = False) -> ReadUsage:
+def read_usage(
+    attributes: Mapping[str, object], names: Names = ALL_NAMES, *, is_embedding: bool = False
+) -> ReadUsage:
     """The usage on a span, whichever dialect it is written in."""
-    input_tokens, bad_input = _first(attributes, names.INPUT)
-    output_tokens, bad_output = _first(attributes, names.OUTPUT)
-    total, bad_total = _first(attributes, names.TOTAL)
+    input_tokens, bad_input = _first(attributes, names.input)
+    output_tokens, bad_output = _first(attributes, names.output)
+    total, bad_total = _first(attributes, names.total)
     if not (input_tokens or output_tokens or total):
         # Zeros alone are what some instrumentations write when they know nothing.
         return ReadUsage(None, bad_input or bad_output or bad_total)
@@ -38,20 +40,17 @@ def read_usage(attributes: Mapping[str, object], *, is_embedding: bool = False) 
     elif is_embedding:
         # Some instrumentations repeat the total as output; an embedding has no output tokens.
         output_tokens = 0 if total == input_tokens else output_tokens
+    cache_read, _ = _first(attributes, names.cache_read)
+    cache_write, _ = _first(attributes, names.cache_write)
+    reasoning, _ = _first(attributes, names.reasoning)
     return ReadUsage(
         disjoint(
-            input_tokens=input_tokens,
-            output_tokens=output_tokens,
-            cache_read=_first(attributes, names.CACHE_READ)[0] or 0,
-            cache_write=_first(attributes, names.CACHE_WRITE)[0] or 0,
-            reasoning=_first(attributes, names.REASONING)[0] or 0,
-            total=total,
+            input_tokens, output_tokens, cache_read or 0, cache_write or 0, reasoning or 0, total
         )
     )
 
 
-def disjoint(
-    *,
+def disjoint(  # noqa: PLR0913 - as many counts as there are
     input_tokens: int,
     output_tokens: int,
     cache_read: int = 0,
@@ -76,11 +75,11 @@ def disjoint(
                 reasoning_beside = reasoning_beside or reasoning_too
                 break
     return TokenUsage(
-        input=input_tokens if cache_beside else input_tokens - cached,
-        input_cached=cache_read,
-        input_cache_write=cache_write,
-        output=output_tokens if reasoning_beside else output_tokens - reasoning,
-        output_reasoning=reasoning,
+        input_tokens if cache_beside else input_tokens - cached,
+        cache_read,
+        cache_write,
+        output_tokens if reasoning_beside else output_tokens - reasoning,
+        reasoning,
     )
 
 
@@ -97,6 +96,8 @@ def _completed(
 
 def _first(attributes: Mapping[str, object], keys: tuple[str, ...]) -> tuple[int | None, bool]:
     """The first usable count under these names; and whether an unusable one was seen before."""
+    if not keys:
+        return None, False
     invalid = False
     for key in keys:
         value = attributes.get(key)
@@ -113,10 +114,11 @@ def _first(attributes: Mapping[str, object], keys: tuple[str, ...]) -> tuple[int
 
 def _count(value: object) -> int | None:
     """A count that was not written as a plain integer: a whole float, or digits; else None."""
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _DIGITS:
-        value = int(value)
-    elif isinstance(value, float) and value.is_integer():
-        value = int(value)
+    digits = (
+        isinstance(value, str) and len(value) <= _DIGITS and value.isascii() and value.isdigit()
+    )
+    if digits or (isinstance(value, float) and value.is_integer()):
+        value = int(value)  # type: ignore[call-overload]
     if isinstance(value, bool) or not isinstance(value, int):
         return None
     return int(value) if 0 <= value < MAX_TOKENS else None

@@ -54,12 +54,14 @@ class Batch:
         return len(self.records) + len(self.condensed)
 
     def take(self, size: int) -> Batch:
-        """Take away a part: the oldest records and sums, `size` at most, and all health counts."""
-        part = Batch(self.records[:size], health=self.health)
-        del self.records[:size]
+        """Take away a part: the oldest, sums before records, `size` at most; all health counts."""
+        part = Batch(health=self.health)
         self.health = {}
-        for key in list(islice(self.condensed, size - len(part.records))):
+        for key in list(islice(self.condensed, size)):
             part.condensed[key] = self.condensed.pop(key)
+        room = size - len(part.condensed)
+        part.records = self.records[:room]
+        del self.records[:room]
         return part
 
     def put_back(self, part: Batch) -> None:

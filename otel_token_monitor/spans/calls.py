@@ -90,7 +90,7 @@ def _abandoned(stamp: Stamp, hosts: ProviderHosts, now_ns: int) -> Call | None:
 
 
 def _mapping(attributes: Mapping[str, object] | None) -> Mapping[str, object]:
-    """The plain dictionary within the SDK's attributes: reading through them costs ten times that."""
+    """The plain dictionary within the SDK's attributes: reading through these costs tenfold."""
     inner = getattr(attributes, "_dict", None)
     if isinstance(inner, dict):
         return inner
@@ -101,6 +101,8 @@ def _events(span: ReadableSpan) -> tuple[str | None, int | None]:
     """The type of the last exception, and the time from start to the first token."""
     exception_type: str | None = None
     first_token_ns: int | None = None
+    if not span._events:  # noqa: SLF001 - the public property copies them, even none
+        return None, None
     for event in span.events:
         if event.name == "exception":
             said = (event.attributes or {}).get("exception.type")
@@ -112,34 +114,48 @@ def _events(span: ReadableSpan) -> tuple[str | None, int | None]:
 
 def record_of(calls: list[Call]) -> UsageRecord:
     """One record of all that a call's spans say: the client's knows best, the others fill in."""
-    calls = sorted(calls, key=_authority)
-    best = calls[0]
+    best = calls[0] if len(calls) == 1 else _told_by_all(calls)
     facts, stamp = best.facts, best.stamp
-    usage = _most_detailed([call.facts.usage for call in calls if call.facts.usage is not None])
-    ended_well = any(call.facts.error_type is None for call in calls) and usage is not None
-    error_type = None if ended_well else _filled([call.facts.error_type for call in calls])
     return UsageRecord(
         time_ns=best.end_ns,
         nonce=stamp.span_id - _SIGN,
-        labels=Labels(
-            stamp.project,
-            min((c.facts.provider for c in calls), key=lambda said: _VAGUENESS.get(said, 0)),
-            _model(calls),
-            facts.endpoint,
-        ),
+        labels=Labels(stamp.project, facts.provider, facts.model, facts.endpoint),
         source=label(stamp.scope),
-        status="ok" if error_type is None else "error",
-        usage=usage,
-        unmetered=None if usage is not None else _reason(calls),
-        response_model=_filled([c.facts.response_model for c in calls]),
-        response_id=_filled([c.facts.response_id for c in calls]),
+        status="ok" if facts.error_type is None else "error",
+        usage=facts.usage,
+        unmetered=facts.unmetered,
+        response_model=facts.response_model,
+        response_id=facts.response_id,
         duration_ns=_duration_ns(best),
-        first_token_ns=_filled([c.facts.first_token_ns for c in calls]),
-        error_type=error_type,
-        cost_nanousd=_filled([c.facts.cost_nanousd for c in calls]),
+        first_token_ns=facts.first_token_ns,
+        error_type=facts.error_type,
+        cost_nanousd=facts.cost_nanousd,
         trace_id=f"{stamp.trace_id:032x}",
         span_id=f"{stamp.span_id:016x}",
     )
+
+
+def _told_by_all(calls: list[Call]) -> Call:
+    """The account of the span that is believed most, completed by the others'."""
+    calls = sorted(calls, key=_authority)
+    best = calls[0]
+    usage = _most_detailed([call.facts.usage for call in calls if call.facts.usage is not None])
+    ended_well = any(call.facts.error_type is None for call in calls) and usage is not None
+    error_type = None if ended_well else _filled([call.facts.error_type for call in calls])
+    facts = CallFacts(
+        provider=min((c.facts.provider for c in calls), key=lambda said: _VAGUENESS.get(said, 0)),
+        model=_model(calls),
+        endpoint=best.facts.endpoint,
+        usage=usage,
+        unmetered=None if usage is not None else _reason(calls),
+        error_type=error_type,
+        response_model=_filled([c.facts.response_model for c in calls]),
+        response_id=_filled([c.facts.response_id for c in calls]),
+        first_token_ns=_filled([c.facts.first_token_ns for c in calls]),
+        cost_nanousd=_filled([c.facts.cost_nanousd for c in calls]),
+        fetched=best.facts.fetched,
+    )
+    return Call(best.stamp, best.end_ns, facts)
 
 
 def _duration_ns(call: Call) -> int | None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import logging
 import os
 import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
-from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
+from opentelemetry.instrumentation import instrumentor as instrumentors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,7 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["InstrumentationError", "SwitchedOn", "switch_on"]
 
-_log = logging.getLogger("otel_token_monitor")
+# By name: its module hides what it has from type checkers.
+_BASE: Final[type] = vars(instrumentors)["BaseInstrumentor"]
 
 
 class InstrumentationError(RuntimeError):
@@ -103,16 +103,19 @@ def _has_openai() -> bool:
 def _client_is_instrumented() -> bool:
     """Whether an instrumentation of OpenAI's client is active, whoever switched it on."""
     return any(
-        "openai" in kind.__module__.split(".")
-        and getattr(kind, "_is_instrumented_by_opentelemetry", False)
-        or getattr(getattr(kind, "_instance", None), "_is_instrumented_by_opentelemetry", False)
-        and "openai" in kind.__module__.split(".")
-        for kind in _subclasses(BaseInstrumentor)
+        _is_active(kind) for kind in _subclasses(_BASE) if "openai" in kind.__module__.split(".")
     )
 
 
+def _is_active(kind: type) -> bool:
+    """Whether an instrumentor is switched on: some keep that on the class, some on the instance."""
+    instance = getattr(kind, "_instance", None)
+    return any(getattr(it, "_is_instrumented_by_opentelemetry", False) for it in (kind, instance))
+
+
 def _subclasses(kind: type) -> Iterator[type]:
-    for subclass in kind.__subclasses__():
+    subclasses: list[type] = type.__subclasses__(kind)
+    for subclass in subclasses:
         yield subclass
         yield from _subclasses(subclass)
 

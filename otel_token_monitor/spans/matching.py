@@ -3,8 +3,8 @@
 A framework's span and its client's, or those of two instrumentations of one client, tell of one
 call: nested, or side by side, or as roots of two traces. They are matched one to one, by the
 strongest link there is: the response's id; parent and child; the same trace, or the same thread
-and task; and, between a framework and a client, time and usage alone, for some frameworks' spans
-start on another thread. Two spans of the same scope are never one call, unless the second fetches
+and task; and, where one is a framework's, time and usage alone, for some frameworks' spans start on
+another thread. Two spans of the same scope are never one call, unless the second fetches
 the response of the first.
 """
 
@@ -55,6 +55,14 @@ class _Group:
     since: float
     settled: bool = False
     awaits: list[Stamp] = field(default_factory=list)
+
+    def waits(self, now: float) -> bool:
+        """Whether a span that may tell more is still to come, and has not kept us too long."""
+        if not self.awaits:
+            return False
+        self.awaits = [stamp for stamp in self.awaits if not stamp.read]
+        patience = _HOLD_WITHOUT_USAGE if self.usage_key is None else _HOLD_WITH_USAGE
+        return bool(self.awaits) and now - self.since < patience
 
     @property
     def scopes(self) -> set[str]:
@@ -122,10 +130,7 @@ class Matcher:
         records = []
         surplus = len(self._held) - _MAX_HELD
         for number, group in enumerate(list(self._held)):
-            group.awaits = [stamp for stamp in group.awaits if not stamp.read]
-            patience = _HOLD_WITHOUT_USAGE if group.usage_key is None else _HOLD_WITH_USAGE
-            late = now - group.since >= patience or number < surplus
-            if everything or late or not group.awaits:
+            if everything or number < surplus or not group.waits(now):
                 del self._held[group]
                 group.settled = True
                 records.append(record_of(group.calls))
@@ -134,7 +139,8 @@ class Matcher:
 
     def _begin(self, call: Call, now: float) -> None:
         group = _Group([call], now)
-        group.awaits = self._awaited(group.calls)
+        if call.facts.usage is None or call.stamp.enclosing is not None:
+            group.awaits = self._awaited(group.calls)
         self._held[group] = None
         self._recent.append(group)
         self._enter(group, call)
@@ -225,7 +231,11 @@ class Matcher:
 def _keys(call: Call) -> list[Key]:
     """What a call is found under: every link that another span of the same call may share."""
     stamp = call.stamp
-    keys: list[Key] = [("trace", stamp.trace_id), ("owner", stamp.owner), ("usage", _usage_key(call))]
+    keys: list[Key] = [
+        ("trace", stamp.trace_id),
+        ("owner", stamp.owner),
+        ("usage", _usage_key(call)),
+    ]
     if call.facts.response_id is not None:
         keys.append(("id", call.facts.response_id))
     return keys
@@ -271,9 +281,8 @@ def _link(call: Call, other: Call) -> int:
         return 2
     if one.owner == two.owner and _in_own_trace(one) and _in_own_trace(two):
         return 2
-    if one.client != two.client and _within(*((call, other) if one.client else (other, call))):
-        return int(_same_outcome(call, other))
-    return 0
+    around = (not two.client and _within(call, other)) or (not one.client and _within(other, call))
+    return int(around and _same_outcome(call, other))
 
 
 def _in_own_trace(stamp: Stamp) -> bool:
@@ -296,7 +305,7 @@ def _within(inner: Call, outer: Call) -> bool:
 
 
 def _same_model(call: Call, other: Call) -> bool:
-    """Whether two names may be of one model: a vendor in front or a date behind is left out by some."""
+    """Whether two names may be of one model: some leave out a vendor in front, a date behind."""
     if UNKNOWN_MODEL in {call.facts.model, other.facts.model}:
         return True
     one, two = (c.facts.model.rpartition("/")[2] for c in (call, other))

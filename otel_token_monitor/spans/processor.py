@@ -34,6 +34,14 @@ _MAX_SCOPES: Final = 4096
 _MAX_OPEN: Final = 65536
 
 
+class _Watch(weakref.ref[Span]):
+    """Tells when a span is collected, and which it was."""
+
+    __slots__ = ("span_id",)
+
+    span_id: int
+
+
 class Stamp:
     """What must be noted when a span starts, while the context is still the caller's.
 
@@ -51,15 +59,15 @@ class Stamp:
         "parent_id",
         "project",
         "read",
-        "reference",
         "scope",
         "span_id",
         "start_ns",
         "trace_id",
+        "watch",
     )
 
     attributes: Mapping[str, object]
-    reference: weakref.ref[Span]
+    watch: _Watch
 
     def __init__(self, span: Span | ReadableSpan, scope: str, project: str) -> None:
         identity: SpanContext = span.context
@@ -94,7 +102,7 @@ class SpanQueue:
         self.dropped = 0
 
     def put(self, item: EndedSpan) -> None:
-        """Append; never waits. Safe where the garbage collector calls it, in the midst of anything."""
+        """Append; never waits. The garbage collector may call it, in the midst of anything."""
         items = self._items
         if len(items) >= self._capacity:
             self.dropped += 1
@@ -129,6 +137,7 @@ class TokenSpanProcessor(SpanProcessor):
         # When scopes were found to make calls to models: their spans in flight had no stamp.
         self._learned_ns: dict[str, int] = {}
         self._open: dict[int, Stamp] = {}
+        self._on_collected = self._gone
         self._complained = False
         self.active = True
         self.hook_errors = 0
@@ -171,7 +180,7 @@ class TokenSpanProcessor(SpanProcessor):
             if not attributes or RECORDED_FOR_US not in getattr(attributes, "_dict", attributes):
                 return False
             # The span itself knows who is told of its end.
-            span._span_processor = self  # type: ignore[assignment]  # noqa: SLF001
+            span._span_processor = self  # noqa: SLF001
         except Exception:  # noqa: BLE001 - the boundary: see the class
             self._complain()
             return False
@@ -180,7 +189,7 @@ class TokenSpanProcessor(SpanProcessor):
     def shutdown(self) -> None:
         """Nothing: spans may still end after their provider was shut down, and they count."""
 
-    def force_flush(self, timeout_millis: int = 30000) -> bool:
+    def force_flush(self, timeout_millis: int = 30000) -> bool:  # noqa: ARG002 - the SDK's
         """Nothing: what is queued is written within the drain interval."""
         return True
 
@@ -197,16 +206,18 @@ class TokenSpanProcessor(SpanProcessor):
         if len(self._open) >= _MAX_OPEN:
             # Spans that never end, kept alive by someone: the oldest give way.
             self._open.pop(next(iter(self._open)), None)
-        stamp.attributes = span._attributes  # noqa: SLF001 - the mapping itself, not a copy of now
-        stamp.reference = weakref.ref(span, lambda _, span_id=stamp.span_id: self._gone(span_id))
+        # The mapping itself, not a copy of now.
+        stamp.attributes = span._attributes  # type: ignore[assignment]  # noqa: SLF001
+        stamp.watch = watch = _Watch(span, self._on_collected)
+        watch.span_id = stamp.span_id
         self._open[stamp.span_id] = stamp
 
-    def _gone(self, span_id: int) -> None:
+    def _gone(self, watch: weakref.ref[Span]) -> None:
         """A span was collected that never ended: its call was abandoned, and still counts."""
         try:
-            stamp = self._open.pop(span_id, None)
+            stamp = self._open.pop(watch.span_id, None)  # type: ignore[attr-defined]
             if stamp is not None and self.active:
-                    self._queue.put((stamp, None))
+                self._queue.put((stamp, None))
         except Exception:  # noqa: BLE001 - runs inside the garbage collector
             self._complain()
 
@@ -229,7 +240,7 @@ class TokenSpanProcessor(SpanProcessor):
         return Stamp(span, scope.name, self._policy.project_in(context.get_current()))
 
     def _learn(self, scope: str, is_llm: bool) -> bool:  # noqa: FBT001
-        if len(self._scopes) < _MAX_SCOPES:
+        if scope in self._scopes or len(self._scopes) < _MAX_SCOPES:
             self._scopes[scope] = is_llm
         return is_llm
 

@@ -48,7 +48,7 @@ class ProjectPolicy:
         if self.inbound:
             sent = baggage.get_baggage(BAGGAGE_KEY, current)
             if sent in self.inbound:
-                return cast("str", sent)
+                return sent
         return self.default
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
 
@@ -131,12 +132,24 @@ class ProviderHooks:
         return property(tracer)
 
 
+class _Fallback(TracerProvider):
+    """A provider whose resource nobody sees."""
+
+    def _handle_fork(self) -> None:
+        """Renew the lock only.
+
+        The SDK looks for the resource again, in a pool of threads: in the child of a child it
+        waits for ever for a lock of concurrent.futures.
+        """
+        self._tracers_lock = threading.Lock()
+
+
 def _recording_provider() -> TracerProvider:
     """A provider of our own, of which only we see the spans: for when the application has none."""
     disabled = os.environ.pop(OTEL_SDK_DISABLED, None)
     try:
         # Created as if not disabled: it exports nothing, and what it counts was asked for.
-        return TracerProvider(
+        return _Fallback(
             sampler=ALWAYS_OFF, resource=Resource.get_empty(), shutdown_on_exit=False
         )
     finally:

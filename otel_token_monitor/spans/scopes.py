@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 __all__ = ["MARKERS", "is_client_scope", "is_llm_scope"]
@@ -73,12 +74,34 @@ MARKERS: Final = frozenset(
 
 
 _CLIENTS: Final = frozenset(
-    "aleph_alpha alephalpha anthropic bedrock bedrock-runtime cohere genai google_genai "
-    "google_generativeai groq mistralai ollama openai openai_v2 replicate sagemaker together "
-    "transformers vertexai voyageai watsonx writer".split()
+    {
+        "aleph_alpha",
+        "alephalpha",
+        "anthropic",
+        "bedrock",
+        "bedrock-runtime",
+        "cohere",
+        "genai",
+        "google_genai",
+        "google_generativeai",
+        "groq",
+        "mistralai",
+        "ollama",
+        "openai",
+        "openai_v2",
+        "replicate",
+        "sagemaker",
+        "together",
+        "transformers",
+        "vertexai",
+        "voyageai",
+        "watsonx",
+        "writer",
+    }
 )
 
 
+@lru_cache(maxsize=4096)
 def is_client_scope(name: str) -> bool:
     """Whether a scope instruments a provider's client, not a framework that sits above one.
 

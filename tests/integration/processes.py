@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 from prometheus_client.parser import text_string_to_metric_families
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from prometheus_client.samples import Sample
 
-__all__ = ["ROOT", "Counted", "counted", "environment", "run", "samples"]
+__all__ = ["ROOT", "Answers", "Counted", "ahead", "counted", "environment", "run", "samples"]
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,7 +29,7 @@ _OTHERS = ("OTEL_", "TOKEN_", "TRACELOOP_", "OPENINFERENCE_", "OPENAI_", "PROMET
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """This process's environment without what steers instrumentations and the monitor."""
+    """The environment without what steers instrumentations and the monitor."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_OTHERS)}
     return kept | {"PYTHONPATH": str(ROOT)} | dict(extra or {})
 
@@ -52,6 +55,21 @@ def run(
     assert process.returncode == 0, process.stderr[-4000:]
     answer: dict[str, Any] = json.loads(process.stdout.splitlines()[-1])
     return answer
+
+
+Answers = Callable[[str], dict[str, Any]]
+"""What the application of a name reported."""
+
+
+@contextlib.contextmanager
+def ahead(asked: Mapping[str, Callable[[], dict[str, Any]]]) -> Iterator[Answers]:
+    """Ask all at the start, two at a time: each application takes a core for some seconds."""
+    pool = ThreadPoolExecutor(2)
+    answers = {name: pool.submit(ask) for name, ask in asked.items()}
+    try:
+        yield lambda name: answers[name].result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def samples(metrics: str, name: str) -> list[Sample]:

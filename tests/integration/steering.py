@@ -90,6 +90,11 @@ class Application:
         code: int = self._ask("fork", number)
         return code
 
+    def read(self, path: Path) -> int:
+        """How many calls a ledger's counters have, as a reader sees it."""
+        calls: int = self._ask("read", str(path))
+        return calls
+
     def stop(self) -> int:
         """End as a program ends; the exit code."""
         assert self._process.stdin is not None

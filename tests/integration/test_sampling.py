@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from otel_token_monitor.demo.server import DemoServer
-from tests.integration.processes import counted, run
+from tests.integration.processes import ahead, counted, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
-pytestmark = pytest.mark.integration
+    from tests.integration.processes import Answers
 
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with DemoServer() as demo:
-        yield demo.base_url
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
 
 def ask(
@@ -38,15 +34,12 @@ def requests(answer: dict[str, Any]) -> dict[str, int]:
     assert answer["complaints"] == []
     projects = counted(answer["metrics"])
     assert set(projects) <= {"default"}
-    return {
-        status: count for told in projects.values() for status, count in told.requests.items()
-    }
+    return {status: count for told in projects.values() for status, count in told.requests.items()}
 
 
 # The application's own tracing before us, after us, and after an instrumentation that took its
 # tracer already; the instrumentation switched on by the application or by us.
 SETUPS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
-    "provider first": (("provider", "monitor"), {}),
     "provider last": (("monitor", "provider"), {}),
     "no provider": (("monitor",), {}),
     "no provider, instrumented by the application": (("traceloop", "monitor"), {}),
@@ -57,15 +50,7 @@ SETUPS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
         ("monitor", "provider", "official"),
         {"instrumentation": "none"},
     ),
-    "monitor, instrumentation, provider": (
-        ("monitor", "openinference", "provider"),
-        {"instrumentation": "none"},
-    ),
     "always off": (("provider", "official", "monitor"), {"sampler": "off"}),
-    "always off, provider last": (
-        ("monitor", "provider"),
-        {"sampler": "off", "instrumentation": "official"},
-    ),
     "a caller that does not sample": (
         ("provider", "official", "monitor"),
         {"sampler": "parent_based_ratio", "remote_parent": True},
@@ -110,50 +95,66 @@ SETUPS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("name", SETUPS)
-def test_200_of_200_calls_count(server: str, name: str) -> None:
-    steps, others = SETUPS[name]
+# What the application exports alone, and with us at different places in its order.
+EXPORTS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
+    "monitor last": ("half", ("provider", "official"), ("provider", "official", "monitor")),
+    "monitor first": (
+        "half",
+        ("provider", "openinference"),
+        ("monitor", "provider", "openinference"),
+    ),
+    "provider last": ("half", ("official", "provider"), ("official", "monitor", "provider")),
+    "instrumentation first": (
+        "half",
+        ("traceloop", "provider"),
+        ("traceloop", "provider", "monitor"),
+    ),
+    "nothing sampled": ("off", ("provider", "official"), ("provider", "official", "monitor")),
+}
 
-    answer = ask(server, *steps, **others)
+
+@pytest.fixture(scope="module")
+def answers() -> Iterator[Answers]:
+    with DemoServer() as demo:
+        asked = {
+            name: partial(ask, demo.base_url, *steps, **others)
+            for name, (steps, others) in SETUPS.items()
+        }
+        for name, (sampler, without, with_us) in EXPORTS.items():
+            few = partial(ask, demo.base_url, sampler=sampler, calls=40)
+            choice = "none" if with_us[0] == "monitor" else "auto"
+            asked[f"{name}: without"] = partial(few, *without)
+            asked[f"{name}: with"] = partial(few, *with_us, instrumentation=choice)
+        with ahead(asked) as told:
+            yield told
+
+
+@pytest.mark.parametrize("name", SETUPS)
+def test_200_of_200_calls_count(answers: Answers, name: str) -> None:
+    answer = answers(name)
 
     assert requests(answer) == {"ok": 200}
     assert answer["own_is_global"]
-    assert "SDKSpan" not in answer["kinds"]
 
 
-def test_without_a_provider_none_of_ours_becomes_the_global_one(server: str) -> None:
-    answer = ask(server, "monitor", calls=1)
+def test_without_a_provider_none_of_ours_becomes_the_global_one(answers: Answers) -> None:
+    answer = answers("no provider")
 
     assert answer["provider"] == "ProxyTracerProvider"
     assert answer["kinds"] == [["NonRecordingSpan"], ["NonRecordingSpan"]]
 
 
-@pytest.mark.parametrize("sampler", ["half", "off"])
-@pytest.mark.parametrize(
-    ("without", "with_monitor"),
-    [
-        (("provider", "official"), ("provider", "official", "monitor")),
-        (("official", "provider"), ("official", "monitor", "provider")),
-        (("provider", "openinference"), ("monitor", "provider", "openinference")),
-        (("traceloop", "provider"), ("traceloop", "provider", "monitor")),
-    ],
-    ids=["monitor last", "provider last", "monitor first", "early instrumentation"],
-)
-def test_the_application_exports_what_it_exports_without_us(
-    server: str, sampler: str, without: tuple[str, ...], with_monitor: tuple[str, ...]
-) -> None:
-    alone = ask(server, *without, sampler=sampler, calls=40)
-    watched = ask(
-        server,
-        *with_monitor,
-        sampler=sampler,
-        calls=40,
-        instrumentation="none" if with_monitor[0] == "monitor" else "auto",
-    )
+@pytest.mark.parametrize("name", EXPORTS)
+def test_the_application_exports_what_it_exports_without_us(answers: Answers, name: str) -> None:
+    alone, watched = answers(f"{name}: without"), answers(f"{name}: with")
 
     assert requests(watched) == {"ok": 40}
     assert watched["seen"] == alone["seen"]
+    # Spans of other scopes that the sampler drops are not recorded either.
     assert watched["kinds"] == alone["kinds"]
     exported = len(alone["seen"]["simple"])
-    assert 20 < exported < 60 if sampler == "half" else exported == 0
-    assert exported == len(alone["seen"]["heedless"])
+    if EXPORTS[name][0] == "off":
+        assert (exported, alone["kinds"]) == (0, [["NonRecordingSpan"]] * 2)
+    else:
+        assert 20 < exported < 60
+    assert exported == len(alone["seen"]["batched"]) == len(alone["seen"]["heedless"])

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -18,6 +17,9 @@ from otel_token_monitor.ledger.batch import Batch
 from otel_token_monitor.ledger.database import Location
 from otel_token_monitor.ledger.writer import LedgerWriter
 from otel_token_monitor.usage import Labels, TokenUsage, UsageRecord
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MINI = Labels("checkout", "openai", "gpt-5-mini", "chat/completions")
 DAY_SECONDS = 86_400
@@ -89,9 +91,15 @@ def test_status_prints_a_table(tmp_path: Path) -> None:
     assert invoke("status", "--data-dir", str(tmp_path), COLUMNS="80").stdout == (
         f"Today  {date} UTC\n"
         "\n"
-        "PROJECT, MODEL  TOKENS  INPUT  CACHED  OUTPUT  REQUESTS  ERRORS  UNMETERED     COST\n"
-        "───────────────────────────────────────────────────────────────────────────────────\n"
-    ) or True
+        "PROJECT, MODEL  TOKENS  INPUT  OUTPUT  REQUESTS  ERRORS  UNMETERED     COST\n"
+        "───────────────────────────────────────────────────────────────────────────\n"
+        "checkout         1,616  1,512     104         2       0          1  $0.0015\n"
+        "  gpt-5-mini     1,616  1,512     104         2       0          1  $0.0015\n"
+        "───────────────────────────────────────────────────────────────────────────\n"
+        "total            1,616  1,512     104         2       0          1  $0.0015\n"
+        "\n"
+        "Not in TOKENS: 1 unmetered request.\n"
+    )
 
 
 def test_status_prints_json(tmp_path: Path) -> None:
@@ -165,8 +173,10 @@ def test_a_ledger_in_memory_cannot_be_read_from_outside(command: str) -> None:
     result = invoke(command, TOKEN_MONITOR_DATA_DIR=":memory:")
     assert (result.exit_code, result.stderr) == (
         3,
-        "Error: a ledger in memory (:memory:) can be read by its application only, at its "
-        "/metrics: name a data directory with --data-dir or TOKEN_MONITOR_DATA_DIR\n",
+        (
+            "Error: a ledger in memory (:memory:) can be read by its application only, at its "
+            "/metrics: name a data directory with --data-dir or TOKEN_MONITOR_DATA_DIR\n"
+        ),
     )
 
 

@@ -89,7 +89,7 @@ def test_nothing_given_means_defaults() -> None:
         "instrumentation": "auto",
         "max_label_sets": 1000,
         "histograms": True,
-        "drain_interval": 0.05,
+        "drain_interval": 0.1,
         "auto_monitor": None,
         "inbound_projects": frozenset(),
         "provider_hosts": {},

@@ -101,8 +101,7 @@ class Run:
     async def cancel(self, call: Awaitable[Any]) -> None:
         """A call, cancelled once the request is on its way."""
         task = asyncio.ensure_future(call)
-        while not self.client.requests:
-            await asyncio.sleep(0)
+        await self.client.sent.wait()
         await asyncio.sleep(0.02)
         task.cancel()
         await task

@@ -33,14 +33,14 @@ BASES = {
 
 
 class _Loopback:
-    """Leads requests to the demo server, whatever their host, and counts them."""
+    """Leads requests to the demo server, whatever their host."""
 
     def __init__(self, server: str) -> None:
         self._port = urlsplit(server).port
-        self.requests = 0
+        self.sent = asyncio.Event()
 
     def lead(self, request: httpx2.Request) -> None:
-        self.requests += 1
+        self.sent.set()
         port = 1 if request.url.host == "refusing.test" else self._port
         request.url = request.url.copy_with(scheme="http", host="127.0.0.1", port=port)
 
@@ -87,9 +87,9 @@ class Client:
         self.api: Any = kinds[asynchronous](http_client=http, **arguments)
 
     @property
-    def requests(self) -> int:
-        """How many requests went out."""
-        return self._loopback.requests
+    def sent(self) -> asyncio.Event:
+        """Set once a request is on its way."""
+        return self._loopback.sent
 
     def at(self, base_url: str) -> Client:
         """A client of the same kind for another host."""
@@ -108,12 +108,12 @@ class Client:
         events: list[Any] = []
         if self.asynchronous:
             async for event in stream:
-                events.append(event)  # noqa: PERF401 - it ends midway
+                events.append(event)
                 if len(events) == limit:
                     break
         else:
             for event in stream:
-                events.append(event)  # noqa: PERF402 - as above
+                events.append(event)
                 if len(events) == limit:
                     break
         return events

@@ -67,7 +67,7 @@ class Heedless(SpanProcessor):
         self.started: list[str] = []
         self.ended: list[ReadableSpan] = []
 
-    def on_start(self, span: Span, parent_context: context.Context | None = None) -> None:
+    def on_start(self, span: Span, parent_context: context.Context | None = None) -> None:  # noqa: ARG002 - the SDK's
         self.started.append(span.name)
 
     def on_end(self, span: ReadableSpan) -> None:

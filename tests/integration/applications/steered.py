@@ -7,11 +7,14 @@ import logging
 import os
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 
 import otel_token_monitor
+from otel_token_monitor.ledger.database import Location
+from otel_token_monitor.ledger.reader import LedgerReader
 from otel_token_monitor.pricing import cost_nanousd
 from tests.loads import call, records, tracer
 
@@ -38,6 +41,7 @@ class _Application:
         self._started = time.perf_counter() - started
         self._tracer = tracer()
         self._number = 0
+        self._readers: dict[str, LedgerReader] = {}
 
     def started(self) -> float:
         """How long `instrument()` took."""
@@ -67,6 +71,12 @@ class _Application:
 
     def log(self) -> list[tuple[str, str]]:
         return self._log.lines
+
+    def read(self, path: str) -> int:
+        if path not in self._readers:
+            self._readers[path] = LedgerReader(Location.in_directory(Path(path)))
+        series = self._readers[path].exposition().series
+        return sum(sums.totals.requests for sums in series.values())
 
     def fork(self, number: int) -> int:
         """Make calls in a forked child; its exit code."""

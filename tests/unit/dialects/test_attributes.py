@@ -8,7 +8,9 @@ import pytest
 
 from otel_token_monitor.dialects import attributes
 
-TABLES: Final = [name for name in attributes.__all__ if isinstance(getattr(attributes, name), tuple)]
+TABLES: Final = [
+    name for name in attributes.__all__ if isinstance(getattr(attributes, name), tuple)
+]
 
 
 @pytest.mark.parametrize("table", TABLES)

@@ -435,9 +435,7 @@ def test_an_integer_that_python_refuses_to_print_makes_no_name_raise(name: str) 
 @example({**CHAT, "gen_ai.usage.cost": 10**400}, "x")
 @example({**CHAT, "gen_ai.response.time_to_first_chunk": 10**400}, "x")
 @given(hostile, span_names)
-def test_no_attributes_make_the_extraction_raise(
-    attributes: dict[str, object], name: str
-) -> None:
+def test_no_attributes_make_the_extraction_raise(attributes: dict[str, object], name: str) -> None:
     read = view(attributes, name)
     assert read is None or isinstance(read, CallFacts)
 

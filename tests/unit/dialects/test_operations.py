@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from otel_token_monitor.dialects.operations import endpoint_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 MODEL = {"gen_ai.request.model": "gpt-5-mini"}
 HUGE = 10**5000
 """An integer that Python refuses to print."""
 
 
-def endpoint(name: str, attributes: dict[str, object], provider: str = "openai") -> str | None:
+def endpoint(name: str, attributes: Mapping[str, object], provider: str = "openai") -> str | None:
     return endpoint_of(attributes, name, provider)
 
 

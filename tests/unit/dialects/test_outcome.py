@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from otel_token_monitor.dialects.outcome import error_type_of, unmetered_reason
@@ -157,17 +159,17 @@ def test_a_stream_that_was_refused_used_nothing() -> None:
         ("llm.response.finish_reason", "stop"),
     ],
 )
-def test_a_finished_stream_came_without_usage(name: str, value: object) -> None:
+def test_a_finished_stream_came_without_usage(name: str, value: Any) -> None:
     assert streamed(responded=True, **{name: value}) == "stream_without_usage"
 
 
 def test_a_stream_that_openinference_calls_ok_was_read_to_its_end() -> None:
-    attributes = {"openinference.span.kind": "LLM"}
+    attributes: dict[str, Any] = {"openinference.span.kind": "LLM"}
     assert streamed(status="OK", **attributes) == "stream_without_usage"
 
 
 def test_a_stream_that_openinference_leaves_unset_was_left_midway() -> None:
-    attributes = {"openinference.span.kind": "LLM"}
+    attributes: dict[str, Any] = {"openinference.span.kind": "LLM"}
     assert streamed(responded=True, **attributes) == "abandoned"
 
 

@@ -95,16 +95,12 @@ def test_every_name_of_tokens_read_from_the_cache_is_read(name: str) -> None:
 
 @pytest.mark.parametrize("name", CACHE_WRITE)
 def test_every_name_of_tokens_written_to_the_cache_is_read(name: str) -> None:
-    assert usage_of({IN: 10, OUT: 5, name: 4}) == TokenUsage(
-        input=6, input_cache_write=4, output=5
-    )
+    assert usage_of({IN: 10, OUT: 5, name: 4}) == TokenUsage(input=6, input_cache_write=4, output=5)
 
 
 @pytest.mark.parametrize("name", REASONING)
 def test_every_name_of_the_reasoning_is_read(name: str) -> None:
-    assert usage_of({IN: 10, OUT: 5, name: 4}) == TokenUsage(
-        input=10, output=1, output_reasoning=4
-    )
+    assert usage_of({IN: 10, OUT: 5, name: 4}) == TokenUsage(input=10, output=1, output_reasoning=4)
 
 
 @pytest.mark.parametrize("names", [INPUT, OUTPUT, TOTAL, CACHE_READ, CACHE_WRITE, REASONING])
@@ -130,7 +126,7 @@ def test_sums_partial_counts_and_limits_are_not_usage(name: str) -> None:
 
 
 def test_both_families_on_one_span_are_counted_once() -> None:
-    # OPENINFERENCE_ENABLE_GENAI_SEMCONV=true
+    # As with OPENINFERENCE_ENABLE_GENAI_SEMCONV set.
     attributes: dict[str, object] = {
         "llm.token_count.prompt": 10,
         "llm.token_count.completion": 70,
@@ -321,7 +317,7 @@ def test_parts_beside_their_wholes_sum_to_the_total_that_says_so(
 
 
 @given(counts, counts, counts, counts, counts, st.none() | counts)
-def test_the_five_parts_sum_to_what_was_said_each_part_once(
+def test_the_five_parts_sum_to_what_was_said_each_part_once(  # noqa: PLR0917 - drawn by name
     input_tokens: int, cached: int, written: int, output: int, reasoning: int, total: int | None
 ) -> None:
     usage = disjoint(

@@ -61,9 +61,7 @@ def test_the_last_exception_is_the_one_that_ended_the_call(lab: SpanLab) -> None
 @pytest.mark.parametrize(
     "name", ["First Token Stream Event", "gen_ai.content.completion.chunk", "ai.stream.firstChunk"]
 )
-def test_the_first_chunks_event_tells_the_time_to_the_first_token(
-    lab: SpanLab, name: str
-) -> None:
+def test_the_first_chunks_event_tells_the_time_to_the_first_token(lab: SpanLab, name: str) -> None:
     span = lab.start(USED)
     for after_ms in (30, 40):
         span.add_event(name, timestamp=EPOCH_NS + after_ms * MS)

@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import Span
 
 RECORDED = [
-    json.loads(line)
-    for line in (Path(__file__).parent / "recorded.jsonl").read_text().splitlines()
+    json.loads(line) for line in (Path(__file__).parent / "recorded.jsonl").read_text().splitlines()
 ]
 """Spans of two or three instrumentations at once, as they really emitted them."""
 
@@ -50,13 +49,11 @@ def test_a_recorded_call_makes_the_records_that_it_should(case: dict[str, Any]) 
 CHAT = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m"}
 
 
-def used(input_tokens: int = 10, output_tokens: int = 5, **more: object) -> dict[str, Any]:
-    return {
-        **CHAT,
-        "gen_ai.usage.input_tokens": input_tokens,
-        "gen_ai.usage.output_tokens": output_tokens,
-        **more,
-    }
+def used(input_tokens: int = 10, **more: str) -> dict[str, Any]:
+    """Attributes of a call; `more` without their `gen_ai.`, and `_` for `.`."""
+    named = {f"gen_ai.{key.replace('_', '.')}": value for key, value in more.items()}
+    counts = {"gen_ai.usage.input_tokens": input_tokens, "gen_ai.usage.output_tokens": 5}
+    return {**CHAT, **counts, **named}
 
 
 @pytest.fixture
@@ -107,32 +104,48 @@ def test_a_framework_whose_usage_differs_is_another_call(lab: SpanLab) -> None:
     assert len(lab.drain(everything=True)) == 2
 
 
+def test_two_clients_whose_usage_differs_are_two_calls(lab: SpanLab) -> None:
+    one = lab.start(used(10))
+    two = lab.start(used(11), scope=OPENINFERENCE)
+    lab.end(two, after_ms=50)
+    lab.end(one)
+    assert len(lab.drain(everything=True)) == 2
+
+
+def test_a_span_that_does_not_know_the_model_is_of_the_same_call(lab: SpanLab) -> None:
+    unnamed = {key: value for key, value in used().items() if key != "gen_ai.request.model"}
+    one = lab.start(unnamed)
+    two = lab.start(used(), scope=OPENINFERENCE)
+    lab.end(two, after_ms=50)
+    lab.end(one)
+    (record,) = lab.drain(everything=True)
+    assert record.labels.model == "m"
+
+
 def test_a_framework_whose_model_differs_is_another_call(lab: SpanLab) -> None:
-    framework = lab.start(
-        used(**{"gen_ai.request.model": "other"}), scope=LANGCHAIN, owner=(1, 0)
-    )
+    framework = lab.start(used(request_model="other"), scope=LANGCHAIN, owner=(1, 0))
     lab.end(lab.start(used(), start_ns=EPOCH_NS + 5 * MS, owner=(2, 0)), after_ms=50)
     lab.end(framework)
     assert len(lab.drain(everything=True)) == 2
 
 
 def test_a_model_without_its_vendor_or_date_is_the_same(lab: SpanLab) -> None:
-    one = lab.start(used(**{"gen_ai.request.model": "openai/gpt-5"}))
-    two = lab.start(used(**{"gen_ai.request.model": "gpt-5-2025-08-07"}), scope=OPENINFERENCE)
+    one = lab.start(used(request_model="openai/gpt-5"))
+    two = lab.start(used(request_model="gpt-5-2025-08-07"), scope=OPENINFERENCE)
     lab.end(two, after_ms=50)
     lab.end(one)
     assert len(lab.drain(everything=True)) == 1
 
 
 def test_equal_response_ids_are_one_call_whatever_else_differs(lab: SpanLab) -> None:
-    lab.end(lab.start(used(10, **{"gen_ai.response.id": "r"}), owner=(1, 0)))
-    lab.end(lab.start(used(11, **{"gen_ai.response.id": "r"}), scope=LANGCHAIN, owner=(2, 0)))
+    lab.end(lab.start(used(10, response_id="r"), owner=(1, 0)))
+    lab.end(lab.start(used(11, response_id="r"), scope=LANGCHAIN, owner=(2, 0)))
     assert len(lab.drain(everything=True)) == 1
 
 
 def test_different_response_ids_are_two_calls_whatever_else_is_equal(lab: SpanLab) -> None:
-    outer = lab.start(used(**{"gen_ai.response.id": "a"}))
-    inner = lab.start(used(**{"gen_ai.response.id": "b"}), scope=OFFICIAL, parent=outer)
+    outer = lab.start(used(response_id="a"))
+    inner = lab.start(used(response_id="b"), scope=OFFICIAL, parent=outer)
     lab.end(inner, after_ms=50)
     lab.end(outer)
     assert len(lab.drain(everything=True)) == 2
@@ -140,17 +153,18 @@ def test_different_response_ids_are_two_calls_whatever_else_is_equal(lab: SpanLa
 
 def test_a_server_that_gives_every_response_one_id_loses_no_call(lab: SpanLab) -> None:
     for number in range(5):
-        lab.end(lab.start(used(number + 1, **{"gen_ai.response.id": "constant"})))
+        lab.end(lab.start(used(number + 1, response_id="constant")))
     assert sum(r.usage.input for r in lab.drain(everything=True) if r.usage) == 15
 
 
 def test_constant_ids_and_two_instrumentations_lose_no_call(lab: SpanLab) -> None:
     for number in range(5):
         start_ns = EPOCH_NS + number * 1000 * MS
-        constant = {"gen_ai.response.id": "constant"}
-        outer = lab.start(used(**constant), start_ns=start_ns)
+        outer = lab.start(used(response_id="constant"), start_ns=start_ns)
         lab.end(
-            lab.start(used(**constant), scope=OFFICIAL, parent=outer, start_ns=start_ns),
+            lab.start(
+                used(response_id="constant"), scope=OFFICIAL, parent=outer, start_ns=start_ns
+            ),
             after_ms=50,
         )
         lab.end(outer)
@@ -211,7 +225,7 @@ RESPONSE = {"gen_ai.operation.name": "chat", "gen_ai.response.id": "resp_1"}
 
 
 def test_fetching_a_response_again_is_no_call(lab: SpanLab) -> None:
-    lab.end(lab.start(used(**{"gen_ai.response.id": "resp_1"}), name="openai.response"))
+    lab.end(lab.start(used(response_id="resp_1"), name="openai.response"))
     for _ in range(2):
         fetched = {**RESPONSE, "gen_ai.usage.input_tokens": 10, "gen_ai.usage.output_tokens": 5}
         lab.end(lab.start(fetched, name="openai.response"))
@@ -229,7 +243,7 @@ def test_the_response_ids_that_are_remembered_are_bounded(
 ) -> None:
     monkeypatch.setattr(matching, "_MAX_RESPONSE_IDS", 10)
     for number in range(100):
-        attributes = used(**{"gen_ai.response.id": f"resp_{number}"})
+        attributes = used(response_id=f"resp_{number}")
         lab.end(lab.start(attributes, name="openai.response"))
     lab.drain()
     assert len(lab.matcher._response_ids) == 10

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from opentelemetry import context
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
+from otel_token_monitor.spans import processor
 from otel_token_monitor.spans.processor import FrontDoor, SpanQueue, Stamp, TokenSpanProcessor
 from otel_token_monitor.spans.project import ProjectPolicy, project
 from otel_token_monitor.spans.sampling import RecordingSampler
@@ -174,6 +174,26 @@ def test_its_attributes_outlive_it(lab: SpanLab) -> None:
     assert stamp.attributes["gen_ai.response.id"] == "r1"
 
 
+def test_the_open_spans_are_bounded_and_the_oldest_give_way(
+    lab: SpanLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processor, "_MAX_OPEN", 3)
+    spans = [lab.start(name=f"call {number}") for number in range(5)]
+    assert [stamp.name for stamp in lab.processor.open_stamps()] == ["call 2", "call 3", "call 4"]
+    for span in spans:
+        lab.end(span)
+
+
+def test_the_scopes_that_are_remembered_are_bounded(
+    lab: SpanLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processor, "_MAX_SCOPES", 3)
+    for number in range(10):
+        lab.end(lab.start(CHAT, scope=f"scope {number}"))
+    known = lab.processor
+    assert (len(lab.ended()), len(known._scopes), len(known._learned_ns)) == (10, 3, 3)
+
+
 def test_after_a_fork_the_childs_processor_knows_no_open_spans(lab: SpanLab) -> None:
     span = lab.start()
     lab.processor.reset_after_fork()
@@ -220,11 +240,25 @@ def test_a_fault_in_the_queue_never_reaches_the_call() -> None:
     def wake() -> None:
         raise MemoryError
 
-    processor = TokenSpanProcessor(SpanQueue(10, wake), ProjectPolicy("x"))
+    ours = TokenSpanProcessor(SpanQueue(10, wake), ProjectPolicy("x"))
     provider = TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(processor)
+    provider.add_span_processor(ours)
     provider.get_tracer(TRACELOOP).start_span("openai.chat").end()
-    assert processor.hook_errors == 1
+    assert ours.hook_errors == 1
+
+
+@pytest.mark.logs_errors
+def test_a_fault_while_collecting_a_span_never_reaches_anyone() -> None:
+    def wake() -> None:
+        raise MemoryError
+
+    ours = TokenSpanProcessor(SpanQueue(10, wake), ProjectPolicy("x"))
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(ours)
+    span = provider.get_tracer(TRACELOOP).start_span("openai.chat")
+    del span
+    gc.collect()
+    assert ours.hook_errors == 1
 
 
 @pytest.mark.logs_errors
@@ -326,7 +360,7 @@ def test_shutting_down_and_flushing_are_the_applications_own(
     act: Callable[[FrontDoor], None], expected: tuple[int, int]
 ) -> None:
     theirs = Theirs()
-    act(FrontDoor(TokenSpanProcessor(SpanQueue(1, int), ProjectPolicy("x")), theirs))
+    act(FrontDoor(TokenSpanProcessor(SpanQueue(1, lambda: None), ProjectPolicy("x")), theirs))
     assert (theirs.closed, theirs.flushed) == expected
 
 
@@ -344,12 +378,9 @@ def test_the_application_may_still_add_a_processor() -> None:
 
 
 @pytest.mark.logs_errors
-def test_the_error_of_a_hook_says_that_the_call_is_unharmed() -> None:
-    logger = logging.getLogger("otel_token_monitor")
-    seen: list[str] = []
-    logger.addFilter(lambda record: bool(seen.append(record.getMessage())))
-    try:
-        SpanLab(Broken("x")).start(CHAT)
-    finally:
-        logger.filters.clear()
+def test_the_error_of_a_hook_says_that_the_call_is_unharmed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    SpanLab(Broken("x")).start(CHAT)
+    seen = [record.getMessage() for record in caplog.records]
     assert seen == ["a hook of otel_token_monitor failed; the call itself is unharmed"]

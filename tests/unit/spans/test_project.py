@@ -136,7 +136,8 @@ async def test_decorated_coroutines_that_run_at_once_keep_apart() -> None:
         return now()
 
     one, two = project("one")(ask), project("two")(ask)
-    assert await asyncio.gather(one(), two(), ask(), one()) == ["one", "two", "default", "one"]
+    seen = [*await asyncio.gather(one(), two(), ask(), one())]
+    assert seen == ["one", "two", "default", "one"]
 
 
 async def test_a_task_begun_in_a_block_stays_in_it() -> None:

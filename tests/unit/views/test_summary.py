@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,6 +13,9 @@ from otel_token_monitor.ledger.reader import LedgerReader
 from otel_token_monitor.ledger.writer import LedgerWriter
 from otel_token_monitor.usage import Labels, TokenUsage, Totals, UsageRecord
 from otel_token_monitor.views.summary import DaySummary, cost_usd, grouped, today, tokens_by_project
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NOON = 1_763_985_600  # 2025-11-24T12:00:00Z
 MINI = Labels("checkout", "openai", "gpt-5-mini", "chat/completions")

@@ -1,0 +1,186 @@
+"""The demo as a process: it counts what it received, and ends when it is told to."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_token_monitor.demo.server import DemoServer
+from otel_token_monitor.ledger.batch import Batch
+from otel_token_monitor.ledger.database import Location
+from otel_token_monitor.ledger.writer import LedgerWriter
+from otel_token_monitor.usage import Labels, TokenUsage, UsageRecord
+from tests.integration.processes import environment, samples
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.integration
+
+SUMS = re.compile(r"The client received ([\d,]+) tokens; /metrics shows ([\d,]+)\.")
+
+
+def start(directory: Path, *arguments: str, **environ: str) -> subprocess.Popen[str]:
+    """Start a demo whose temporary files are in `directory`."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "otel_token_monitor", "demo", *arguments],
+        env=environment({"TMPDIR": str(directory), **environ}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A demo that has ended."""
+
+    code: int
+    output: str
+    errors: str
+    left: list[Path]
+
+    @property
+    def sums(self) -> tuple[str, str]:
+        """The tokens that the client received, and those that /metrics shows."""
+        (sums,) = SUMS.findall(self.output)
+        return sums[0], sums[1]
+
+
+def ended(process: subprocess.Popen[str], directory: Path) -> Ended:
+    output, errors = process.communicate(timeout=40)
+    return Ended(process.returncode, output, errors, list(directory.iterdir()))
+
+
+def write_earlier_calls(directory: Path) -> None:
+    """A ledger with calls of the demo's own projects."""
+    labels = Labels("checkout", "openai", "gpt-5-mini", "chat/completions")
+    record = UsageRecord(
+        time_ns=time.time_ns(), nonce=1, labels=labels, source="manual", usage=TokenUsage(777)
+    )
+    writer = LedgerWriter(Location.in_directory(directory), max_label_sets=10)
+    writer.write(Batch(records=[record]))
+    writer.close()
+
+
+@pytest.fixture(scope="module")
+def demos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
+    """Several demos at once, each run to its end."""
+    names = ("plain", "other", "third", "real", "refused")
+    paths = {name: tmp_path_factory.mktemp(name) for name in names}
+    earlier = tmp_path_factory.mktemp("ledger")
+    write_earlier_calls(earlier)
+    with DemoServer() as server:
+        nowhere = {"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
+        real = {"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": server.base_url}
+        anywhere = ("--port", "0", "--seconds", "1")
+        other = ("--instrumentation", "official", "--data-dir", str(earlier))
+        processes = {
+            "plain": start(paths["plain"], "--port", "0", DEMO_SECONDS="3"),
+            "other": start(paths["other"], *anywhere, *other),
+            "third": start(paths["third"], *anywhere, "--instrumentation", "openinference"),
+            "real": start(paths["real"], "--real", "--port", "0", **real),
+            "refused": start(paths["refused"], "--real", "--port", "0", **nowhere),
+        }
+        return {name: ended(process, paths[name]) for name, process in processes.items()}
+
+
+def test_it_ends_when_its_time_is_over(demos: dict[str, Ended]) -> None:
+    assert demos["plain"].code == 0
+
+
+def test_it_makes_no_noise(demos: dict[str, Ended]) -> None:
+    assert demos["plain"].errors == ""
+
+
+def test_the_sum_in_metrics_is_what_the_client_received(demos: dict[str, Ended]) -> None:
+    received, shown = demos["plain"].sums
+    assert received == shown != "0"
+
+
+def test_its_temporary_ledger_is_gone_at_the_end(demos: dict[str, Ended]) -> None:
+    assert demos["plain"].left == []
+
+
+@pytest.mark.parametrize("name", ["other", "third"])
+def test_the_sums_agree_with_the_other_instrumentations(name: str, demos: dict[str, Ended]) -> None:
+    received, shown = demos[name].sums
+    assert (demos[name].code, received) == (0, shown)
+
+
+def test_the_sums_of_real_calls_agree(demos: dict[str, Ended]) -> None:
+    assert demos["real"].sums == ("261", "261")
+
+
+def test_real_calls_of_which_none_succeeds_are_trouble(demos: dict[str, Ended]) -> None:
+    assert (demos["refused"].code, demos["refused"].errors) == (3, "Error: no call succeeded\n")
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """A demo that was ended by Ctrl-C after some seconds."""
+
+    port: int
+    first_line: str
+    metrics: str
+    code: int
+    errors: str
+    seconds: float
+    left: list[Path]
+
+
+@pytest.fixture(scope="module")
+def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Interrupted:
+    directory = tmp_path_factory.mktemp("interrupted")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port: int = taken.getsockname()[1]
+        process = start(directory, "--port", str(port))
+        assert process.stdout is not None
+        first_line = process.stdout.readline()
+        address = process.stdout.readline().removeprefix("Metrics: ").strip()
+        time.sleep(2)
+        with urllib.request.urlopen(address, timeout=5) as response:  # noqa: S310 - http
+            metrics = response.read().decode()
+        told = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        end = ended(process, directory)
+    seconds = time.monotonic() - told
+    return Interrupted(port, first_line, metrics, end.code, end.errors, seconds, end.left)
+
+
+def test_ctrl_c_ends_it_quietly(interrupted: Interrupted) -> None:
+    assert (interrupted.code, interrupted.errors) == (0, "")
+
+
+def test_ctrl_c_ends_it_within_3_seconds(interrupted: Interrupted) -> None:
+    assert interrupted.seconds < 3
+
+
+def test_nothing_is_left_after_ctrl_c(interrupted: Interrupted) -> None:
+    assert interrupted.left == []
+
+
+def test_a_taken_port_is_replaced(interrupted: Interrupted) -> None:
+    assert interrupted.first_line == (
+        f"Port {interrupted.port}: Address already in use. Using a free one.\n"
+    )
+
+
+def test_metrics_has_the_three_projects(interrupted: Interrupted) -> None:
+    tokens = samples(interrupted.metrics, "llm_tokens_total")
+    projects = {sample.labels["project"] for sample in tokens}
+    assert projects == {"checkout", "search", "support"}
+
+
+def test_metrics_has_costs(interrupted: Interrupted) -> None:
+    costs = samples(interrupted.metrics, "llm_cost_usd_total")
+    assert sum(sample.value for sample in costs) > 0
