@@ -30,7 +30,8 @@ def run_script(module: str, *arguments: str, **environment: str) -> Any:
     """Run a module of this package in a fresh process; the JSON that it prints last."""
     completed = subprocess.run(
         [sys.executable, "-m", module, *arguments],
-        env={**os.environ, **environment},
+        # An installed package is compiled already: so this one may be, too.
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "", **environment},
         stdout=subprocess.PIPE,
         check=True,
     )

@@ -107,7 +107,9 @@ class Pipeline:
         self._reader = LedgerReader(location)
         self._pending = Batch()
         self._in_flight: Batch | None = None
-        # How many records became pending so far, and how many of them are not any more.
+        # So far: how many spans were taken from the queue, how many records became pending, and
+        # how many of those are not any more.
+        self._taken = 0
         self._accepted = 0
         self._gone = 0
         self._reported: dict[str, int] = {}
@@ -174,16 +176,18 @@ class Pipeline:
         Calls that wait for the spans around them go on waiting, unless it is to be everything.
         """
         deadline = time.monotonic() + timeout
-        due = len(self.queue)
+        due: int | None = None
         goal: int | None = None
         while True:
             with self._turn(deadline - time.monotonic()) as mine:
                 if not mine:
                     return False
+                if due is None:
+                    due = self._taken + len(self.queue)
                 if goal is None:
-                    due -= self._take(everything=everything)
-                    if min(due, len(self.queue)) <= 0:
-                        # What comes later, and others take meanwhile, need not be waited for.
+                    self._take(everything=everything)
+                    if self._taken >= due:
+                        # What comes later need not be waited for.
                         goal = self._accepted
                 if not self._write():
                     return False
@@ -344,6 +348,7 @@ class Pipeline:
     def _take(self, *, everything: bool = False) -> int:
         """Read a portion of what is queued; how much that was."""
         ended = self.queue.take(_PORTION)
+        self._taken += len(ended)
         now = time.monotonic()
         for item in ended:
             self._read(item, now)

@@ -38,6 +38,8 @@ FILE_NAME: Final = "usage.db"
 # How long SQLite waits for another process's lock. Short, for whoever waits holds up scrapes and
 # forks of its own process; callers try again.
 _BUSY_SECONDS: Final = 0.25
+# Readers meet a lock only while a log is recovered, or the last writer closes.
+_READING_BUSY_SECONDS: Final = 1.0
 _POLL_SECONDS: Final = 0.005
 # The log is cut back to this size: without a limit, one long reader leaves a large file behind.
 _LOG_BYTES: Final = 16 * 1024 * 1024
@@ -126,7 +128,7 @@ def open_for_reading(location: Location) -> sqlite3.Connection:
         if path is not None:
             _refuse_missing(path)
             uri = f"{uri}?{_reading_mode(path)}"
-        connection = _open(uri)
+        connection = _open(uri, _READING_BUSY_SECONDS)
         try:
             _refuse_foreign(connection, location)
             _refuse_older(connection, location)
@@ -229,9 +231,9 @@ def keep_forever(connection: sqlite3.Connection | None) -> None:
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
 
 
-def _open(uri: str) -> sqlite3.Connection:
+def _open(uri: str, busy_seconds: float = _BUSY_SECONDS) -> sqlite3.Connection:
     return sqlite3.connect(
-        uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        uri, uri=True, timeout=busy_seconds, isolation_level=None, check_same_thread=False
     )
 
 

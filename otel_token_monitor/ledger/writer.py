@@ -97,6 +97,12 @@ _REFUSALS: Final = (
     TypeError,
     ValueError,
 )
+# Where there is no disk, single records must not fill the memory: their sums stay.
+_RECORDS_IN_MEMORY: Final = 10_000
+_FORGET_RECORDS: Final = (
+    "DELETE FROM record WHERE time_ns < "
+    "(SELECT time_ns FROM record ORDER BY time_ns DESC LIMIT 1 OFFSET ?)"
+)
 _NO_USAGE: Final = (None,) * len(TokenUsage._fields)
 
 
@@ -106,6 +112,7 @@ class _Place:
 
     label_set_id: int
     series_id: int
+    overflows: bool
     found_at: int
 
 
@@ -237,6 +244,8 @@ class LedgerWriter:
             sums.setdefault(key, Sums()).merge(condensed)
         self._add_sums(connection, sums, now)
         connection.executemany(_ADD_HEALTH, batch.health.items())
+        if self.location.path is None and records:
+            connection.execute(_FORGET_RECORDS, (_RECORDS_IN_MEMORY,))
         return len(batch.records) - len(records)
 
     def _insert_new(
@@ -259,23 +268,13 @@ class LedgerWriter:
     def _row(
         self, connection: sqlite3.Connection, record: UsageRecord, now: int
     ) -> tuple[object, ...]:
+        # The columns are in the order of the fields.
         return (
-            record.time_ns,
-            record.nonce,
+            *record[:2],
             self._place(connection, record.labels, now).label_set_id,
-            record.source,
-            record.status,
+            *record[3:5],
             *(_NO_USAGE if record.usage is None else record.usage),
-            record.estimated,
-            record.unmetered,
-            record.response_model,
-            record.response_id,
-            record.duration_ns,
-            record.first_token_ns,
-            record.error_type,
-            record.cost_nanousd,
-            record.trace_id,
-            record.span_id,
+            *record[6:],
         )
 
     def _add_sums(self, connection: sqlite3.Connection, sums: SumsByKey, now: int) -> None:
@@ -285,7 +284,7 @@ class LedgerWriter:
         for (labels, quarter), added in sums.items():
             place = self._place(connection, labels, now)
             periods.append((quarter, place.label_set_id, *added.totals))
-            if place.series_id != place.label_set_id:
+            if place.overflows:
                 overflow += added.totals.requests
             known = series.get(place.series_id)
             if known is None:
@@ -306,17 +305,22 @@ class LedgerWriter:
         if len(self._places) >= _REMEMBERED:
             self._places.clear()
         label_set_id, last_counted = _label_set(connection, labels)
-        series_id = label_set_id
+        series_id, overflows = label_set_id, False
         since = now - IDLE_SECONDS
         if labels != OTHER and (last_counted is None or last_counted < since):
             other_id, other_counted = _label_set(connection, OTHER)
-            if self._is_full(connection, since, besides=other_id):
+            overflows = self._is_full(connection, since, besides=other_id)
+            if overflows:
+                if self.location.path is None and last_counted is None:
+                    # Memory is bounded: there, reports have such sets as `other`, too.
+                    connection.execute("DELETE FROM label_set WHERE id = ?", (label_set_id,))
+                    label_set_id = other_id
                 series_id, last_counted = other_id, other_counted
         if last_counted is None or last_counted < now:
             connection.execute(
                 "UPDATE label_set SET last_counted = ? WHERE id = ?", (now, series_id)
             )
-        place = self._places[labels] = _Place(label_set_id, series_id, now)
+        place = self._places[labels] = _Place(label_set_id, series_id, overflows, now)
         return place
 
     def _is_full(self, connection: sqlite3.Connection, since: int, *, besides: int) -> bool:

@@ -149,9 +149,7 @@ def _recording_provider() -> TracerProvider:
     disabled = os.environ.pop(OTEL_SDK_DISABLED, None)
     try:
         # Created as if not disabled: it exports nothing, and what it counts was asked for.
-        return _Fallback(
-            sampler=ALWAYS_OFF, resource=Resource.get_empty(), shutdown_on_exit=False
-        )
+        return _Fallback(sampler=ALWAYS_OFF, resource=Resource.get_empty(), shutdown_on_exit=False)
     finally:
         if disabled is not None:
             os.environ[OTEL_SDK_DISABLED] = disabled

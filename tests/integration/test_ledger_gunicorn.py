@@ -100,9 +100,9 @@ def tcp_of(pid: int) -> str:
     """The listening sockets that a process has open, as /proc/net/tcp has them."""
     inodes = set()
     with suppress(FileNotFoundError):
-        for name in os.listdir(f"/proc/{pid}/fd"):
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
             with suppress(FileNotFoundError):
-                target = os.readlink(f"/proc/{pid}/fd/{name}")
+                target = str(entry.readlink())
                 inodes.add(target.removeprefix("socket:[").removesuffix("]"))
     with open(f"/proc/{pid}/net/tcp", encoding="ascii") as table:  # noqa: PTH123 - of the kernel
         return "".join(line for line in table if line.split()[9] in inodes)
@@ -126,13 +126,12 @@ def gunicorn(data_dir: Path, *options: str) -> Iterator[Gunicorn]:
         server.process.communicate()
 
 
-@pytest.mark.parametrize("worker", ["sync", "gthread"])
+@pytest.mark.parametrize("worker", [(), ("--threads", "4")], ids=["sync", "gthread"])
 @pytest.mark.parametrize("preload", [(), ("--preload",)], ids=["plain", "preload"])
 def test_each_call_is_counted_whoever_serves(
-    tmp_path: Path, worker: str, preload: tuple[str, ...]
+    tmp_path: Path, worker: tuple[str, ...], preload: tuple[str, ...]
 ) -> None:
-    options = ("--threads", "4") if worker == "gthread" else ()
-    with gunicorn(tmp_path, "--worker-class", worker, *options, *preload) as server:
+    with gunicorn(tmp_path, *worker, *preload) as server:
         seen = set()
         for _ in range(60):
             seen.add(server.request(5))
@@ -155,7 +154,7 @@ def test_each_call_is_counted_whoever_serves(
 
 def test_the_master_dies(tmp_path: Path) -> None:
     # With --preload it is the master that serves /metrics; its workers end themselves.
-    with gunicorn(tmp_path, "--preload") as server:
+    with gunicorn(tmp_path, "--preload", "--timeout", "4") as server:
         for _ in range(30):
             server.request(5)
         time.sleep(0.3)
