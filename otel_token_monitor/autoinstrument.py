@@ -23,4 +23,4 @@ def start() -> None:
         if TokenMonitorConfig.load().auto_monitor:
             instrument()
     except (ConfigError, InstrumentationError) as error:
-        _log.error("otel_token_monitor does not count: %s", error)  # noqa: TRY400 - no traceback
+        _log.error("otel_token_monitor does not count: %s", error)

@@ -1,8 +1,7 @@
 """From ended spans to the ledger, and back: one background thread a process, in batches.
 
 Every drain interval it takes what is queued, reads it, matches what tells of the same call, prices
-the records and commits them. When the ledger cannot be written, it keeps what it has, bounded, and
-tries again; the application never notices.
+the records and has the outbox commit them. The application never notices.
 
 One lock guards all of it, SQLite and late imports included: a fork waits for that lock, so that the
 child inherits neither an open connection nor a lock that nobody will release. It is held for a
@@ -20,14 +19,9 @@ from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from otel_token_monitor.ledger.batch import Batch
 from otel_token_monitor.ledger.database import Location
-from otel_token_monitor.ledger.errors import (
-    LedgerBusyError,
-    LedgerCorruptError,
-    LedgerError,
-    LedgerRefusedError,
-)
+from otel_token_monitor.ledger.errors import LedgerBusyError, LedgerCorruptError, LedgerError
+from otel_token_monitor.ledger.outbox import PORTION, Outbox
 from otel_token_monitor.ledger.reader import LedgerReader
 from otel_token_monitor.ledger.writer import LedgerWriter
 from otel_token_monitor.pricing import cost_nanousd
@@ -52,16 +46,8 @@ _log = logging.getLogger("otel_token_monitor")
 _THREAD_NAME: Final = "otel-token-monitor"
 
 _QUEUE_CAPACITY: Final = 16_384
-_BACKLOG_RECORDS: Final = 10_000
-_BACKLOG_SUMS: Final = 4_096
-# How much is done while the lock is held: what others, and forks, wait for at most.
-_PORTION: Final = 1_000
 _TICK_SECONDS: Final = 1.0
-_FIRST_RETRY_SECONDS: Final = 0.5
-_LAST_RETRY_SECONDS: Final = 10.0
 _QUIET_SECONDS: Final = 5.0
-# Locked for so long, a ledger is in trouble.
-_LOCKED_SECONDS: Final = 5.0
 # Usually a few milliseconds; a disk that hangs must not hang the fork.
 _FORK_SECONDS: Final = 1.0
 _POLL_SECONDS: Final = 0.05
@@ -105,46 +91,36 @@ class Pipeline:
         self._matcher = Matcher(self.processor.open_stamps)
         self._writer = LedgerWriter(location, max_label_sets=self._max_label_sets)
         self._reader = LedgerReader(location)
-        self._pending = Batch()
-        self._in_flight: Batch | None = None
-        # So far: how many spans were taken from the queue, how many records became pending, and
-        # how many of those are not any more.
+        self._outbox = Outbox(self._writer, self._lose)
+        # How many spans were taken from the queue so far.
         self._taken = 0
-        self._accepted = 0
-        self._gone = 0
         self._reported: dict[str, int] = {}
-        self._barred: LedgerError | None = None
-        self._trouble: LedgerError | None = None
-        self._locked_since: float | None = None
-        self._retry_at = 0.0
-        self._retry_seconds = _FIRST_RETRY_SECONDS
         self._ticked_at = 0.0
         self._busy_at = 0.0
-        self.last_write_ns: int | None = None
 
     # What others may ask.
 
     @property
     def trouble(self) -> LedgerError | None:
         """Why the ledger cannot be written now; None if it can."""
-        return self._trouble
+        return self._outbox.trouble
 
     @property
     def backlog(self) -> int:
         """How many calls wait for the ledger."""
-        in_flight = self._in_flight
-        return self._pending.calls + (0 if in_flight is None else in_flight.calls)
+        return self._outbox.calls
+
+    @property
+    def last_write_ns(self) -> int | None:
+        """When this process last wrote to the ledger (UTC); None if it has not."""
+        return self._outbox.last_write_ns
 
     def unwritten_health(self) -> dict[str, int]:
         """The health counts of this process that are not in the ledger yet."""
         with self._turn(1.0) as mine:
             if mine:
                 self._count_health()
-            counts = dict(self._pending.health)
-            in_flight = self._in_flight
-            for name, number in ({} if in_flight is None else in_flight.health).items():
-                counts[name] = counts.get(name, 0) + number
-            return counts
+            return self._outbox.health
 
     def ask(self, question: Callable[[LedgerReader], T], timeout: float = 5.0) -> T:
         """Put a question to the ledger, once all is in it that has ended before.
@@ -153,15 +129,15 @@ class Pipeline:
         """
         self.drain()
         with self._turn(timeout) as mine:
-            if self._barred is not None:
-                raise self._barred
+            if self._outbox.barred is not None:
+                raise self._outbox.barred
             if not mine:
                 message = f"the ledger {self.location} has been busy for {timeout:g} s"
                 raise LedgerBusyError(message)
             try:
                 return question(self._reader)
             except LedgerCorruptError as error:
-                self._condemn(error)
+                self._outbox.condemn(error, self._reader.identity)
                 raise
 
     # What runs it.
@@ -188,10 +164,10 @@ class Pipeline:
                     self._take(everything=everything)
                     if self._taken >= due:
                         # What comes later need not be waited for.
-                        goal = self._accepted
-                if not self._write():
+                        goal = self._outbox.accepted
+                if not self._outbox.write():
                     return False
-                if goal is not None and self._is_in(goal):
+                if goal is not None and self._outbox.has_written(goal):
                     return True
             time.sleep(_YIELD_SECONDS)
 
@@ -209,9 +185,9 @@ class Pipeline:
 
         A ledger that has been in trouble is tried once more, not waited for.
         """
-        if self._closed and not self.queue and not self._unwritten:
+        if self._closed and not self.queue and not self._outbox:
             return True
-        flushed = self.force_flush(timeout if self._trouble is None else 0.0)
+        flushed = self.force_flush(timeout if self.trouble is None else 0.0)
         self._closed = True
         self._tokens.put(None)
         if flushed:
@@ -275,7 +251,7 @@ class Pipeline:
             f"the ledger {self.location} cannot be used by process {os.getpid()}, which was forked "
             f"while its parent was waiting for the disk: fork before the first calls"
         )
-        self._barred = self._trouble = LedgerError(message)
+        self._outbox.bar(LedgerError(message))
         _log.error("%s. Its calls are counted in memory only.", message)
 
     # The thread.
@@ -302,7 +278,7 @@ class Pipeline:
         self.queue.idle = True
         if not self._closed:
             self.drain(timeout=0)
-        elif self._trouble is None:
+        elif self.trouble is None:
             self.force_flush(_LATE_SECONDS)
         else:
             self.drain(timeout=0, everything=True)
@@ -319,14 +295,14 @@ class Pipeline:
     def _round(self) -> None:
         with self.lock:
             taken = self._take()
-            written = self._write(patient=True)
-            more = bool(self.queue) or (written and self._unwritten)
-            busy = taken or self._unwritten or self._matcher.holding
+            written = self._outbox.write(patient=True)
+            more = bool(self.queue) or (written and bool(self._outbox))
+            busy = taken or self._outbox or self._matcher.holding
             now = time.monotonic()
             if now - self._ticked_at >= _TICK_SECONDS:
                 self._ticked_at = now
                 self._on_tick()
-        if more and taken >= _PORTION:
+        if more and taken >= PORTION:
             time.sleep(_YIELD_SECONDS)
             return
         if busy:
@@ -347,14 +323,13 @@ class Pipeline:
 
     def _take(self, *, everything: bool = False) -> int:
         """Read a portion of what is queued; how much that was."""
-        ended = self.queue.take(_PORTION)
+        ended = self.queue.take(PORTION)
         self._taken += len(ended)
         now = time.monotonic()
         for item in ended:
             self._read(item, now)
         records = self._matcher.settle(now, everything=everything)
-        self._pending.records += [self._priced(record) for record in records]
-        self._accepted += len(records)
+        self._outbox.accept([self._priced(record) for record in records])
         self._count_health()
         return len(ended)
 
@@ -377,6 +352,9 @@ class Pipeline:
             self._complain("a call could not be priced")
             return record
 
+    def _lose(self) -> None:
+        self._complain("a call was lost, for no ledger takes it")
+
     def _complain(self, what: str) -> None:
         """Count a fault of ours that is being handled, and log the first of its kind."""
         self.processor.hook_errors += 1
@@ -393,106 +371,5 @@ class Pipeline:
         ):
             grown = value - self._reported.get(name, 0)
             if grown > 0:
-                self._pending.count(name, grown)
+                self._outbox.count(name, grown)
                 self._reported[name] = value
-
-    @property
-    def _unwritten(self) -> bool:
-        return self._in_flight is not None or bool(self._pending)
-
-    def _is_in(self, accepted: int) -> bool:
-        """Whether so many records, the first that were accepted, are in the ledger."""
-        in_flight = self._in_flight
-        return (
-            self._gone >= accepted
-            and not self._pending.condensed
-            and (in_flight is None or not in_flight.condensed)
-        )
-
-    def _write(self, *, patient: bool = False) -> bool:
-        """Commit a portion of what is pending, or open the ledger; False if it cannot be done.
-
-        `patient` leaves a ledger in trouble alone for a while.
-        """
-        if self._barred is not None or (patient and time.monotonic() < self._retry_at):
-            self._bound_backlog()
-            return False
-        if self._in_flight is None and self._pending:
-            self._in_flight = self._pending.take(_PORTION)
-        try:
-            if self._in_flight is None:
-                self._writer.open()
-            else:
-                self._writer.write(self._in_flight)
-                self._gone += len(self._in_flight.records)
-                self.last_write_ns = time.time_ns()
-        except LedgerBusyError as error:
-            return self._is_locked(error)
-        except LedgerRefusedError:
-            self._narrow_down()
-        except LedgerError as error:
-            self._fail(error)
-            return False
-        else:
-            self._in_flight = None
-            self._succeed()
-        return True
-
-    def _is_locked(self, error: LedgerBusyError) -> bool:
-        """Note that another process holds the ledger: trouble only if it lasts."""
-        now = time.monotonic()
-        if self._locked_since is None:
-            self._locked_since = now
-        if now - self._locked_since >= _LOCKED_SECONDS:
-            self._fail(error)
-        self._bound_backlog()
-        return False
-
-    def _narrow_down(self) -> None:
-        """Find the call that no ledger takes, and give it up: it must not hold up the others."""
-        refused, self._in_flight = self._in_flight, None
-        if refused is None:
-            return
-        if len(refused) > 1:
-            self._in_flight = refused.take(len(refused) // 2)
-            self._pending.put_back(refused)
-            return
-        self._gone += len(refused.records)
-        self._complain("a call was lost, for no ledger takes it")
-
-    def _condemn(self, error: LedgerCorruptError) -> None:
-        """Set a ledger aside that was found damaged in reading."""
-        try:
-            self._writer.condemn(error, self._reader.identity)
-        except LedgerError as explained:
-            self._fail(explained)
-
-    def _fail(self, error: LedgerError) -> None:
-        """Note trouble with the ledger, and say it once."""
-        if type(self._trouble) is not type(error):
-            _log.error("%s. Counting goes on in memory until then.", error)
-        self._trouble = error
-        self._pending.count("ledger_errors")
-        now = time.monotonic()
-        if isinstance(error, LedgerCorruptError):
-            # The damaged file is out of the way now: the next attempt begins a new one.
-            self._retry_at = now
-        elif now >= self._retry_at:
-            # Who asks in between, a scrape say, does not put it off.
-            self._retry_at = now + self._retry_seconds
-            self._retry_seconds = min(self._retry_seconds * 2, _LAST_RETRY_SECONDS)
-        self._bound_backlog()
-
-    def _succeed(self) -> None:
-        if self._trouble is not None:
-            _log.warning("the ledger %s is written again", self.location)
-        self._trouble = None
-        self._locked_since = None
-        self._retry_at = 0.0
-        self._retry_seconds = _FIRST_RETRY_SECONDS
-
-    def _bound_backlog(self) -> None:
-        given_up = self._pending.condense(keep=_BACKLOG_RECORDS, max_keys=_BACKLOG_SUMS)
-        if given_up:
-            self._gone += given_up
-            self._pending.count("condensed_records", given_up)

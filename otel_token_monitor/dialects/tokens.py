@@ -50,7 +50,7 @@ def read_usage(
     )
 
 
-def disjoint(  # noqa: PLR0913 - as many counts as there are
+def disjoint(  # noqa: PLR0913, PLR0917 - as many counts as there are
     input_tokens: int,
     output_tokens: int,
     cache_read: int = 0,

@@ -197,7 +197,7 @@ def test_a_locked_ledger_is_no_trouble_at_first(
         assert pipeline.trouble is None
         assert pipeline.backlog == 1
         assert requests(pipeline) == 1
-        pipeline._locked_since = time.monotonic() - 6
+        pipeline._outbox._locked_since = time.monotonic() - 6
         assert not pipeline.drain()
         assert isinstance(pipeline.trouble, LedgerBusyError)
         assert not pipeline.drain()
@@ -243,11 +243,11 @@ def test_a_trouble_is_tried_again_later_and_later(make: Make, tmp_path: Path) ->
     call(tracer)
     pauses = []
     for _ in range(6):
-        pipeline._retry_at = 0.0
-        assert not pipeline._write(patient=True)
-        pauses.append(round(pipeline._retry_at - time.monotonic(), 1))
-        assert not pipeline._write()  # somebody asks meanwhile
-        assert pauses[-1] == round(pipeline._retry_at - time.monotonic(), 1)
+        pipeline._outbox._retry_at = 0.0
+        assert not pipeline._outbox.write(patient=True)
+        pauses.append(round(pipeline._outbox._retry_at - time.monotonic(), 1))
+        assert not pipeline._outbox.write()  # somebody asks meanwhile
+        assert pauses[-1] == round(pipeline._outbox._retry_at - time.monotonic(), 1)
     assert pauses == [0.5, 1.0, 2.0, 4.0, 8.0, 10.0]
     blocked.unlink()
     assert requests(pipeline) == 1
