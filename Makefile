@@ -39,7 +39,7 @@ test: debian-packages $(STAMP) ## Check style, types, layers; run the tests; try
 	$(say) 'generated pages'
 	@$(BIN)/python scripts/generate_docs.py --check
 	$(say) 'pytest tests/unit'
-	@$(BIN)/pytest -q tests/unit
+	@$(BIN)/pytest -q -n auto tests/unit
 	$(say) 'pytest tests/integration'
 	@$(BIN)/pytest -q tests/integration
 	$(say) 'wheel'

@@ -294,6 +294,9 @@ class Pipeline:
 
     def _round(self) -> None:
         with self.lock:
+            if self._closed:
+                # Closed while this thread waited for its turn: the ledger must stay closed.
+                return
             taken = self._take()
             written = self._outbox.write(patient=True)
             more = bool(self.queue) or (written and bool(self._outbox))

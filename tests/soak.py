@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from otel_token_monitor.config import TokenMonitorConfig
 from tests.loads import NOTE, TOKENS
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Report", "kills", "memory", "short_lives", "writers"]
 
 ROOT: Final = Path(__file__).parents[1]
-INTERVAL: Final = 0.05
+INTERVAL: Final = TokenMonitorConfig().drain_interval
 _OTHERS: Final = ("OTEL_", "TOKEN_")
 _MEGABYTE: Final = 1_000_000
 
@@ -236,7 +237,7 @@ def _check_kills(report: Report, file: Path, victims: list[Victim], scraper: Scr
     for victim, (missing, age, pause) in zip(victims, lags, strict=True):
         # A pause is the interval and one commit. A call waits for the commit that is being made,
         # the interval, and its own commit.
-        allowed = 2 * pause
+        allowed = 2 * max(pause, INTERVAL)
         report.must(
             age <= allowed, f"victim {victim.number}: {age:.3f} s lost, {allowed:.3f} s may be"
         )

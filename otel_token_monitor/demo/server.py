@@ -86,6 +86,8 @@ class _Protocol(H11Protocol):
     """Uvicorn's HTTP/1.1 protocol, which lets a request close its own connection."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        # Not by uvicorn's own setting: it would switch off the application's access log, too.
+        self.access_log = False
         super().connection_made(transport)
         self.app_state = {**self.app_state, "transport": transport}
 
@@ -276,7 +278,6 @@ class DemoServer:
             ws="none",
             lifespan="off",
             log_config=None,
-            access_log=False,
             timeout_graceful_shutdown=1,
         )
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import sqlite3
 import subprocess
+import tempfile
 import time
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,7 +26,6 @@ from tests.loads import TOKENS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.integration
 
@@ -39,12 +40,12 @@ as_root = pytest.mark.skipif(os.getuid() != 0, reason="changes users, mounts")
 
 
 @pytest.fixture
-def open_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory that other users can reach."""
-    path = tmp_path_factory.mktemp("ledger")
-    for folder in (path, path.parent, path.parent.parent):
-        folder.chmod(0o755)
-    return path
+def open_path() -> Iterator[Path]:
+    """A directory that other users can reach: pytest's own are closed to them."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder)
+        path.chmod(0o755)
+        yield path
 
 
 @pytest.fixture
