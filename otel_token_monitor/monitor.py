@@ -97,14 +97,19 @@ class TokenMonitor:
         return self._pipeline.force_flush(timeout)
 
     def start(self) -> None:
-        """Begin to count. Raises InstrumentationError if the instrumentation cannot be had."""
+        """Begin to count.
+
+        Raises InstrumentationError if the instrumentation cannot be had, ValueError if the registry
+        has a metric of one of our names; then nothing has changed.
+        """
+        self.registry.register(self._collector)
         self._hooks.install(self._tracer_provider)
         try:
             self._switched_on = switch_on(self.config.instrumentation, self._tracer_provider)
         except BaseException:
             self._hooks.uninstall()
+            self.registry.unregister(self._collector)
             raise
-        self.registry.register(self._collector)
         self._running = True
         self._finish_with_multiprocessing()
         self._pipeline.start()
