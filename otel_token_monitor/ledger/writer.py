@@ -7,6 +7,7 @@ import sqlite3
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from otel_token_monitor.ledger.batch import LABEL_OVERFLOW, Batch, SumsByKey, summed
@@ -70,10 +71,15 @@ _RECORD: Final = (
     "output, output_reasoning, estimated, unmetered, response_model, response_id, duration_ns, "
     "first_token_ns, error_type, cost_nanousd, trace_id, span_id"
 )
-_INSERT_RECORD: Final = (
-    f"INSERT OR IGNORE INTO record ({_RECORD}) "  # noqa: S608
-    f"VALUES ({', '.join('?' * len(_RECORD.split(', ')))})"
-)
+_MARKS: Final = f"({', '.join('?' * len(_RECORD.split(', ')))})"
+# How many rows a statement inserts. Python gives up its global lock for each statement, and in an
+# application whose threads compute gets it back only milliseconds later: row by row, a batch would
+# take seconds, with the ledger locked for every other process.
+_ROWS_AT_ONCE: Final = (256, 64, 16, 4, 1)
+_INSERT_RECORDS: Final = {
+    number: f"INSERT OR IGNORE INTO record ({_RECORD}) VALUES {', '.join([_MARKS] * number)}"  # noqa: S608
+    for number in _ROWS_AT_ONCE
+}
 _ADD_PERIOD: Final = _upsert("period", ("quarter", "label_set_id"), Totals._fields)
 _ADD_COUNTER: Final = _upsert("counter", ("label_set_id",), Totals._fields)
 _ADD_UNMETERED: Final = _upsert("unmetered_counter", ("label_set_id", "reason"), ("requests",))
@@ -254,13 +260,12 @@ class LedgerWriter:
         """Insert records; returns those that were not in the ledger yet."""
         rows = [self._row(connection, record, now) for record in records]
         connection.execute("SAVEPOINT records")
-        inserted = connection.executemany(_INSERT_RECORD, rows).rowcount if rows else 0
-        if inserted != len(rows):
+        if _insert(connection, rows) != len(rows):
             connection.execute("ROLLBACK TO records")
             records = [
                 record
                 for record, row in zip(records, rows, strict=True)
-                if connection.execute(_INSERT_RECORD, row).rowcount
+                if _insert(connection, [row])
             ]
         connection.execute("RELEASE records")
         return records
@@ -335,6 +340,17 @@ def _complete(connection: sqlite3.Connection) -> None:
     """Bring all that was committed into a file that is being moved: its log stays behind."""
     with suppress(sqlite3.Error):  # it may be damaged, and is not ours any more
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+def _insert(connection: sqlite3.Connection, rows: list[tuple[object, ...]]) -> int:
+    """Insert rows of records; returns how many were not there yet."""
+    inserted, done = 0, 0
+    for number in _ROWS_AT_ONCE:
+        while len(rows) - done >= number:
+            values = list(chain.from_iterable(rows[done : done + number]))
+            inserted += connection.execute(_INSERT_RECORDS[number], values).rowcount
+            done += number
+    return inserted
 
 
 def _label_set(connection: sqlite3.Connection, labels: Labels) -> tuple[int, int | None]:

@@ -279,3 +279,18 @@ def test_a_ledger_that_another_process_holds_is_busy(tmp_path: Path) -> None:
     book.write(record(2))
     assert book.requests() == {"shop": 2}
     book.close()
+
+
+@pytest.mark.parametrize("number", [1, 3, 255, 341, 600])
+def test_batches_of_any_size_are_in_whole(small: Book, number: int) -> None:
+    small.write(*(record(each) for each in range(number)))
+    assert small.shown()[CHAT].totals.requests == number
+    with closing(sqlite3.connect(str(small.location.path))) as connection:
+        (rows,) = connection.execute("SELECT count(*) FROM record").fetchone()
+    assert rows == number
+
+
+def test_a_batch_that_is_known_in_part_adds_the_rest(book: Book) -> None:
+    book.write(*(record(each) for each in range(0, 341, 2)))
+    assert book.write(*(record(each) for each in range(341))) == 171
+    assert book.shown()[CHAT].totals.requests == 341
