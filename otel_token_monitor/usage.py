@@ -254,10 +254,6 @@ class Sums:
             output_tokens=_counts(TOKEN_BOUNDS, output_tokens),
         )
 
-    def add(self, record: UsageRecord) -> None:
-        """Add one record."""
-        self.merge(Sums.of([record]))
-
     def merge(self, other: Sums) -> None:
         """Add another's sums."""
         self.totals = self.totals.plus(other.totals)

@@ -135,14 +135,14 @@ def test_a_duration_counts_in_the_bucket_whose_bound_it_does_not_exceed(
     seconds: float, bucket: int
 ) -> None:
     sums = Sums()
-    sums.add(record(duration_ns=int(seconds * SECOND)))
+    sums.merge(Sums.of([record(duration_ns=int(seconds * SECOND))]))
     assert [index for index, count in enumerate(sums.duration) if count] == [bucket]
 
 
 @pytest.mark.parametrize(("seconds", "bucket"), [(0.1, 0), (0.11, 1), (10, 8), (11, 9)])
 def test_a_time_to_first_token_counts_in_its_bucket(seconds: float, bucket: int) -> None:
     sums = Sums()
-    sums.add(record(first_token_ns=int(seconds * SECOND)))
+    sums.merge(Sums.of([record(first_token_ns=int(seconds * SECOND))]))
     assert [index for index, count in enumerate(sums.first_token) if count] == [bucket]
 
 
@@ -151,32 +151,32 @@ def test_a_time_to_first_token_counts_in_its_bucket(seconds: float, bucket: int)
 )
 def test_tokens_count_in_their_bucket(tokens: int, bucket: int) -> None:
     sums = Sums()
-    sums.add(record(usage=TokenUsage(input=tokens)))
+    sums.merge(Sums.of([record(usage=TokenUsage(input=tokens))]))
     assert [index for index, count in enumerate(sums.input_tokens) if count] == [bucket]
 
 
 def test_an_estimate_is_in_no_histogram_of_tokens() -> None:
     sums = Sums()
-    sums.add(record(usage=USAGE, estimated=True))
+    sums.merge(Sums.of([record(usage=USAGE, estimated=True)]))
     assert sums.metered_count == 0
 
 
 def test_unmetered_calls_are_counted_by_reason() -> None:
     sums = Sums()
     for reason in ("abandoned", "no_usage", "abandoned"):
-        sums.add(record(unmetered=reason))
+        sums.merge(Sums.of([record(unmetered=reason)]))
     assert sums.unmetered == {"abandoned": 2, "no_usage": 1}
 
 
 def test_what_is_not_known_of_a_call_is_in_no_histogram() -> None:
     sums = Sums()
-    sums.add(record())
+    sums.merge(Sums.of([record()]))
     assert (sums.duration_count, sums.first_token_count, sums.metered_count) == (0, 0, 0)
 
 
 def test_sums_of_two_label_sets_share_nothing() -> None:
     first, second = Sums(), Sums()
-    first.add(record(usage=USAGE, duration_ns=1, unmetered="x"))
+    first.merge(Sums.of([record(usage=USAGE, duration_ns=1, unmetered="x")]))
     assert second == Sums()
 
 
@@ -186,11 +186,11 @@ def test_merged_sums_are_those_of_all_records_together(
 ) -> None:
     one, two, both = Sums(), Sums(), Sums()
     for item in first:
-        one.add(item)
-        both.add(item)
+        one.merge(Sums.of([item]))
+        both.merge(Sums.of([item]))
     for item in second:
-        two.add(item)
-        both.add(item)
+        two.merge(Sums.of([item]))
+        both.merge(Sums.of([item]))
     one.merge(two)
     assert one == both
 
@@ -198,7 +198,7 @@ def test_merged_sums_are_those_of_all_records_together(
 @given(records)
 def test_each_histogram_has_a_bucket_more_than_bounds(item: UsageRecord) -> None:
     sums = Sums()
-    sums.add(item)
+    sums.merge(Sums.of([item]))
     assert (len(sums.duration), len(sums.first_token), len(sums.input_tokens)) == (
         len(DURATION_BOUNDS) + 1,
         len(FIRST_TOKEN_BOUNDS) + 1,
