@@ -20,7 +20,7 @@ def start() -> None:
     must not fail because of us: what is wrong with the configuration is logged.
     """
     try:
-        if TokenMonitorConfig.load().auto_monitor:
+        if TokenMonitorConfig().auto_monitor:
             instrument()
     except (ConfigError, InstrumentationError) as error:
         _log.error("otel_token_monitor does not count: %s", error)

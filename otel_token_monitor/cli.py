@@ -92,7 +92,7 @@ def status(data_dir: str | None, config: str | None, *, as_json: bool) -> None:
 
     Exits 0, or 3 if there is no ledger or it cannot be read.
     """
-    reader = LedgerReader(_location(TokenMonitorConfig.load(file=config, data_dir=data_dir)))
+    reader = LedgerReader(_location(TokenMonitorConfig(file=config, data_dir=data_dir)))
     try:
         summary = today(reader)
     finally:
@@ -129,7 +129,7 @@ def serve(data_dir: str | None, config: str | None, host: str | None, port: int 
     # Imported here: `status` need not wait for an HTTP server.
     from otel_token_monitor.web.standalone import StandaloneServer  # noqa: PLC0415
 
-    settings = TokenMonitorConfig.load(file=config, data_dir=data_dir, host=host, port=port)
+    settings = TokenMonitorConfig(file=config, data_dir=data_dir, host=host, port=port)
     server = StandaloneServer(_location(settings), settings)
     with _stopping() as stop:
         _listen(server, settings)

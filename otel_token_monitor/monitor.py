@@ -329,7 +329,7 @@ def _effective(
     config: str | os.PathLike[str] | TokenMonitorConfig | None, arguments: dict[str, Any]
 ) -> TokenMonitorConfig:
     if not isinstance(config, TokenMonitorConfig):
-        return TokenMonitorConfig.load(file=config, **arguments)
+        return TokenMonitorConfig(file=config, **arguments)
     given: dict[str, Any] = config.model_dump()
     given |= {name: value for name, value in arguments.items() if value is not None}
     return TokenMonitorConfig.load(environ={}, **given)

@@ -30,6 +30,7 @@ from otel_token_monitor.spans.matching import Matcher
 from otel_token_monitor.spans.processor import SpanQueue, TokenSpanProcessor
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable, Iterator
 
     from otel_token_monitor.dialects.providers import ProviderHosts
@@ -37,7 +38,9 @@ if TYPE_CHECKING:
     from otel_token_monitor.spans.project import ProjectPolicy
     from otel_token_monitor.usage import UsageRecord
 
-__all__ = ["Pipeline"]
+    Ticker = Callable[[], None]
+
+__all__ = ["Pipeline", "no_tick"]
 
 T = TypeVar("T")
 
@@ -57,6 +60,10 @@ _YIELD_SECONDS: Final = 0.0005
 _LATE_SECONDS: Final = 1.0
 
 
+def no_tick() -> None:
+    """Do nothing, once a second."""
+
+
 class Pipeline:
     """Carries ended spans to one ledger. `on_tick` is called about once a second."""
 
@@ -68,16 +75,17 @@ class Pipeline:
         hosts: ProviderHosts = (),
         max_label_sets: int = 1000,
         interval: float = 0.1,
-        on_tick: Callable[[], None] = lambda: None,
+        on_tick: Ticker = no_tick,
     ) -> None:
         self._hosts = hosts
         self._max_label_sets = max_label_sets
         self._interval = interval
-        self._on_tick = on_tick
+        self.on_tick = on_tick
         self.queue = SpanQueue(_QUEUE_CAPACITY, self._wake)
         self.processor = TokenSpanProcessor(self.queue, policy)
         self._complaints: set[str] = set()
         self._closed = False
+        self._by_hand = False
         self._begin(location)
 
     def _begin(self, location: Location) -> None:
@@ -88,7 +96,7 @@ class Pipeline:
         self._forking: int | None = None
         self._started = threading.Lock()
         self._tokens: SimpleQueue[None] = SimpleQueue()
-        self._matcher = Matcher(self.processor.open_stamps)
+        self._matcher = Matcher(self.processor.open_stamps, by_hand=self._by_hand)
         self._writer = LedgerWriter(location, max_label_sets=self._max_label_sets)
         self._reader = LedgerReader(location)
         self._outbox = Outbox(self._writer, self._lose)
@@ -97,6 +105,20 @@ class Pipeline:
         self._reported: dict[str, int] = {}
         self._ticked_at = 0.0
         self._busy_at = 0.0
+
+    def serve(self, policy: ProjectPolicy, hosts: ProviderHosts, on_tick: Ticker) -> None:
+        """Read spans as these settings say: those of whoever began to watch spans last."""
+        self.processor.policy = policy
+        self._hosts = hosts
+        self.on_tick = on_tick
+
+    def expect_by_hand(self) -> None:
+        """Have spans of calls wait a little, from now on, for whoever logs the same by hand."""
+        self._by_hand = self._matcher.by_hand = True
+
+    def log(self, record: UsageRecord) -> None:
+        """Take in a call that was logged by hand. Never waits, and raises nothing."""
+        self.processor.log(record, time.time_ns())
 
     # What others may ask.
 
@@ -129,16 +151,29 @@ class Pipeline:
         """
         self.drain()
         with self._turn(timeout) as mine:
-            if self._outbox.barred is not None:
-                raise self._outbox.barred
-            if not mine:
-                message = f"the ledger {self.location} has been busy for {timeout:g} s"
-                raise LedgerBusyError(message)
+            self._insist(timeout, mine=mine)
             try:
                 return question(self._reader)
             except LedgerCorruptError as error:
                 self._outbox.condemn(error, self._reader.identity)
                 raise
+
+    def change(self, action: Callable[[sqlite3.Connection], T], timeout: float = 5.0) -> T:
+        """Change the ledger otherwise than by records: `action` runs in one write transaction.
+
+        Raises LedgerError when it cannot be written.
+        """
+        with self._turn(timeout) as mine:
+            self._insist(timeout, mine=mine)
+            return self._writer.run(action)
+
+    def _insist(self, timeout: float, *, mine: bool) -> None:
+        """Raise LedgerError if the ledger cannot be used, now or any more."""
+        if self._outbox.barred is not None:
+            raise self._outbox.barred
+        if not mine:
+            message = f"the ledger {self.location} has been busy for {timeout:g} s"
+            raise LedgerBusyError(message)
 
     # What runs it.
 
@@ -304,7 +339,7 @@ class Pipeline:
             now = time.monotonic()
             if now - self._ticked_at >= _TICK_SECONDS:
                 self._ticked_at = now
-                self._on_tick()
+                self.on_tick()
         if more and taken >= PORTION:
             time.sleep(_YIELD_SECONDS)
             return

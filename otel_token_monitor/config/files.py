@@ -1,8 +1,11 @@
-"""Reading a configuration file: YAML or JSON, a mapping of keys to values."""
+"""Configuration files: YAML or JSON, a mapping of keys to values."""
 
 from __future__ import annotations
 
 import json
+import os
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,7 +14,7 @@ from otel_token_monitor.config.faults import ConfigError, shown
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["read_file"]
+__all__ = ["read_file", "write_file"]
 
 
 def read_file(path: str, source: str) -> dict[Any, object]:
@@ -40,6 +43,39 @@ def read_file(path: str, source: str) -> dict[Any, object]:
     if not isinstance(document, dict):
         raise ConfigError([f"{path}: {shown(document)} is not a mapping of keys to values"])
     return document
+
+
+def write_file(path: str, document: Mapping[str, object]) -> None:
+    """Replace a file at once by one that holds the document and that only its owner can read.
+
+    Missing directories are made. Raises ConfigError.
+    """
+    emit = _EMITTERS.get(Path(path).suffix.lower())
+    if emit is None:
+        raise ConfigError([f"{shown(path)} is not a file that ends in .yaml, .yml or .json"])
+    try:
+        # Where the path is a link, what it points to is replaced, not the link.
+        target = Path(os.path.realpath(path))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _replace(target, emit(document).encode())
+    except (OSError, ValueError) as error:  # a ValueError: the path holds a null or a surrogate
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError([f"{shown(path)} cannot be written: {reason}"]) from None
+
+
+def _replace(target: Path, content: bytes) -> None:
+    # A temporary file that mkstemp makes has mode 0600.
+    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:100]}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(target)
+    except BaseException:
+        with suppress(OSError):
+            Path(temporary).unlink()
+        raise
 
 
 class _SyntaxFault(Exception):  # noqa: N818 - never leaves this module
@@ -76,4 +112,25 @@ _PARSERS: Final[Mapping[str, Callable[[str], object]]] = {
     ".json": _parse_json,
     ".yaml": _parse_yaml,
     ".yml": _parse_yaml,
+}
+
+
+def _emit_json(document: Mapping[str, object]) -> str:
+    return json.dumps(document, indent=2) + "\n"
+
+
+def _emit_yaml(document: Mapping[str, object]) -> str:
+    # Imported here: see above.
+    import yaml  # noqa: PLC0415
+
+    if not document:
+        return "# the defaults\n"
+    text: str = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+    return text
+
+
+_EMITTERS: Final[Mapping[str, Callable[[Mapping[str, object]], str]]] = {
+    ".json": _emit_json,
+    ".yaml": _emit_yaml,
+    ".yml": _emit_yaml,
 }

@@ -151,7 +151,7 @@ def _monitor(options: Options, console: Console, base_url: str | None) -> Iterat
         directory = options.data_dir or undo.enter_context(
             TemporaryDirectory(prefix="otel-token-monitor-")
         )
-        config = TokenMonitorConfig.load(
+        config = TokenMonitorConfig(
             environ={},
             project="demo",
             data_dir=directory,

@@ -16,17 +16,44 @@ from otel_token_monitor.ledger.database import (
     transaction,
 )
 from otel_token_monitor.ledger.errors import explain
-from otel_token_monitor.ledger.writer import IDLE_SECONDS
-from otel_token_monitor.usage import Labels, Sums, Totals
+from otel_token_monitor.ledger.policies import PolicyStanding, read_policy
+from otel_token_monitor.ledger.writer import DAY_QUARTERS, IDLE_SECONDS
+from otel_token_monitor.usage import Labels, Sums, TokenUsage, Totals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterator
+    from collections.abc import Callable, Container, Iterable, Iterator
 
 __all__ = ["Exposition", "LedgerReader"]
 
 _LABELS: Final = "s.project, s.provider, s.model, s.endpoint"
 _TOTALS: Final = ", ".join(f"c.{name}" for name in Totals._fields)
 _TOTAL_SUMS: Final = ", ".join(f"sum(c.{name})" for name in Totals._fields)
+_SUMMED: Final = f"label_set_id, {', '.join(Totals._fields)}"
+# The ends from the quarter-hours, what is between them from the days.
+_TOTALS_BETWEEN: Final = (
+    f"SELECT {_LABELS}, {_TOTAL_SUMS} FROM ("  # noqa: S608 - all names are of this package
+    f"SELECT {_SUMMED} FROM period WHERE quarter >= ? AND quarter < ? "
+    f"UNION ALL SELECT {_SUMMED} FROM period WHERE quarter >= ? AND quarter < ? "
+    f"UNION ALL SELECT {_SUMMED} FROM day WHERE day >= ? AND day < ?"
+    ") c JOIN label_set s ON s.id = c.label_set_id GROUP BY c.label_set_id"
+)
+# A record's part in each of the sums of `Totals`.
+_OF_RECORD: Final = {
+    **{part: f"iif(estimated, 0, {part})" for part in TokenUsage._fields},
+    "estimated_input": "iif(estimated, input + input_cached + input_cache_write, 0)",
+    "estimated_output": "iif(estimated, output + output_reasoning, 0)",
+    "requests_ok": "status = 'ok'",
+    "requests_error": "status <> 'ok'",
+    "unmetered": "unmetered IS NOT NULL",
+    "cost_nanousd": "cost_nanousd",
+    "unpriced": "input IS NOT NULL AND cost_nanousd IS NULL",
+}
+_RECORD_SUMS: Final = ", ".join(f"coalesce(sum({_OF_RECORD[n]}), 0)" for n in Totals._fields)
+_TOTALS_OF_RECORDS: Final = (
+    f"SELECT {_LABELS}, {_RECORD_SUMS} FROM record c "  # noqa: S608 - as above
+    "JOIN label_set s ON s.id = c.label_set_id "
+    "WHERE c.time_ns >= ? AND c.time_ns < ? GROUP BY c.label_set_id"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,32 +76,69 @@ class LedgerReader:
         self.location = location
         self._clock = clock
         self._connection: sqlite3.Connection | None = None
+        # The connection while a transaction of ours is open on it.
+        self._within: sqlite3.Connection | None = None
         self.identity: tuple[int, int] | None = None
         """Device and inode of the file that was read last; None before, and in memory."""
 
     def exposition(self) -> Exposition:
         """The cumulative sums of every label set that counted within the last 30 days."""
         with self._reading() as connection:
-            (ledger_id,) = connection.execute(
-                "SELECT value FROM ledger WHERE key = 'id'"
-            ).fetchone()
             since = self._clock() // 1_000_000_000 - IDLE_SECONDS
             return Exposition(
-                ledger_id,
+                self.ledger_id(),
                 _series(connection, since),
                 dict(connection.execute("SELECT name, value FROM health").fetchall()),
             )
 
     def totals(self, start_quarter: int, end_quarter: int) -> dict[Labels, Totals]:
         """What the calls from one UTC quarter-hour up to, not including, another add up to."""
+        first_day, end_day = -(-start_quarter // DAY_QUARTERS), end_quarter // DAY_QUARTERS
+        if first_day >= end_day:  # no whole UTC day is in it
+            first_day = end_day = end_quarter // DAY_QUARTERS
+            spans = (start_quarter, end_quarter, 0, 0, 0, 0)
+        else:
+            spans = (
+                *(start_quarter, first_day * DAY_QUARTERS),
+                *(end_day * DAY_QUARTERS, end_quarter),
+                *(first_day, end_day),
+            )
+        with self._reading() as connection:
+            return _by_labels(connection.execute(_TOTALS_BETWEEN, spans))
+
+    def totals_by_quarter(self, start_quarter: int, end_quarter: int) -> dict[int, Totals]:
+        """What all calls add up to in each UTC quarter-hour that has any, in order of time."""
         with self._reading() as connection:
             rows = connection.execute(
-                f"SELECT {_LABELS}, {_TOTAL_SUMS} FROM period c "  # noqa: S608 - names of this package
-                "JOIN label_set s ON s.id = c.label_set_id "
-                "WHERE c.quarter >= ? AND c.quarter < ? GROUP BY c.label_set_id",
+                f"SELECT c.quarter, {_TOTAL_SUMS} FROM period c "  # noqa: S608 - names of this package
+                "WHERE c.quarter >= ? AND c.quarter < ? GROUP BY c.quarter ORDER BY c.quarter",
                 (start_quarter, end_quarter),
             ).fetchall()
-        return {Labels(*row[:4]): Totals(*row[4:]) for row in rows}
+        return {row[0]: Totals(*row[1:]) for row in rows}
+
+    def totals_of_records(self, start_ns: int, end_ns: int) -> dict[Labels, Totals]:
+        """What the calls between two instants add up to, by their single records."""
+        with self._reading() as connection:
+            return _by_labels(connection.execute(_TOTALS_OF_RECORDS, (start_ns, end_ns)))
+
+    def policy(self) -> PolicyStanding:
+        """Whose limits hold here."""
+        with self._reading() as connection:
+            return read_policy(connection, self._clock())
+
+    def created_ns(self) -> int:
+        """When the ledger was made (UTC)."""
+        return int(self._fact("created_ns"))
+
+    def ledger_id(self) -> str:
+        """The ledger's random id."""
+        return self._fact("id")
+
+    @contextmanager
+    def moment(self) -> Iterator[None]:
+        """Within it, all that is read is of one moment."""
+        with self._reading():
+            yield
 
     def close(self) -> None:
         """Close the connection; the next question opens another."""
@@ -86,17 +150,27 @@ class LedgerReader:
         """Give the connection up unclosed: in a forked child it is still the parent's."""
         keep_forever(self._connection)
 
+    def _fact(self, key: str) -> str:
+        with self._reading() as connection:
+            row = connection.execute("SELECT value FROM ledger WHERE key = ?", (key,)).fetchone()
+        return str(row[0])
+
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         """One transaction, so that all that is read within is of one moment."""
+        if self._within is not None:
+            yield self._within
+            return
         connection = self._ready()
         try:
             with transaction(connection, "DEFERRED"):
+                self._within = connection
                 yield connection
         except sqlite3.Error as error:
             self.close()
             raise explain(self.location, error) from error
         finally:
+            self._within = None
             if self.location.path is not None and not may_write(self.location.path):
                 self.close()
 
@@ -108,6 +182,10 @@ class LedgerReader:
             self.identity = self.location.identity()
             self._connection = open_for_reading(self.location)
         return self._connection
+
+
+def _by_labels(rows: Iterable[tuple[Any, ...]]) -> dict[Labels, Totals]:
+    return {Labels(*row[:4]): Totals(*row[4:]) for row in rows}
 
 
 def _series(connection: sqlite3.Connection, since: int) -> dict[Labels, Sums]:

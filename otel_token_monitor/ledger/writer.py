@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
 from otel_token_monitor.ledger.batch import LABEL_OVERFLOW, Batch, SumsByKey, summed
 from otel_token_monitor.ledger.database import (
@@ -40,8 +40,12 @@ from otel_token_monitor.usage import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["IDLE_SECONDS", "LedgerWriter"]
+__all__ = ["DAY_QUARTERS", "IDLE_SECONDS", "LedgerWriter"]
 
+T = TypeVar("T")
+
+DAY_QUARTERS: Final = 96
+"""The quarter-hours of a UTC day."""
 IDLE_SECONDS: Final = 30 * 86400
 """A label set that nothing was counted under for so long leaves the exposition."""
 
@@ -81,6 +85,7 @@ _INSERT_RECORDS: Final = {
     for number in _ROWS_AT_ONCE
 }
 _ADD_PERIOD: Final = _upsert("period", ("quarter", "label_set_id"), Totals._fields)
+_ADD_DAY: Final = _upsert("day", ("day", "label_set_id"), Totals._fields)
 _ADD_COUNTER: Final = _upsert("counter", ("label_set_id",), Totals._fields)
 _ADD_UNMETERED: Final = _upsert("unmetered_counter", ("label_set_id", "reason"), ("requests",))
 _ADD_DURATION: Final = _upsert(
@@ -103,11 +108,13 @@ _REFUSALS: Final = (
     TypeError,
     ValueError,
 )
-# Where there is no disk, single records must not fill the memory: their sums stay.
+# Where there is no disk, single records must not fill the memory: their sums stay. Those of the
+# last minute are what its budgets are counted from.
 _RECORDS_IN_MEMORY: Final = 10_000
+_MINUTE_NS: Final = 60 * 1_000_000_000
 _FORGET_RECORDS: Final = (
     "DELETE FROM record WHERE time_ns < "
-    "(SELECT time_ns FROM record ORDER BY time_ns DESC LIMIT 1 OFFSET ?)"
+    "min((SELECT time_ns FROM record ORDER BY time_ns DESC LIMIT 1 OFFSET ?), ?)"
 )
 _NO_USAGE: Final = (None,) * len(TokenUsage._fields)
 
@@ -172,6 +179,15 @@ class LedgerWriter:
         self._uncertain = False
         self._batch += 1
         return known
+
+    def run(self, action: Callable[[sqlite3.Connection], T]) -> T:
+        """Do what `action` does within one transaction, all of it or, when it raises, nothing."""
+        connection = self._ready()
+        try:
+            with transaction(connection):
+                return action(connection)
+        except sqlite3.Error as error:
+            self._give_up(error)
 
     def open(self) -> None:
         """Open the ledger, or create it, ahead of the first batch."""
@@ -251,7 +267,7 @@ class LedgerWriter:
         self._add_sums(connection, sums, now)
         connection.executemany(_ADD_HEALTH, batch.health.items())
         if self.location.path is None and records:
-            connection.execute(_FORGET_RECORDS, (_RECORDS_IN_MEMORY,))
+            connection.execute(_FORGET_RECORDS, (_RECORDS_IN_MEMORY, now_ns - _MINUTE_NS))
         return len(batch.records) - len(records)
 
     def _insert_new(
@@ -297,6 +313,7 @@ class LedgerWriter:
             else:
                 known.merge(added)
         connection.executemany(_ADD_PERIOD, periods)
+        connection.executemany(_ADD_DAY, [(row[0] // DAY_QUARTERS, *row[1:]) for row in periods])
         if overflow:
             connection.execute(_ADD_HEALTH, (LABEL_OVERFLOW, overflow))
         _add_series(connection, series.items())

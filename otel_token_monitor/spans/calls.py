@@ -41,16 +41,30 @@ _MAX_DURATION_NS: Final = 7 * 86400 * 1_000_000_000
 
 @dataclass(slots=True)
 class Call:
-    """One span's account of a call."""
+    """One account of a call: a span's, or that of who logged it by hand (then `told` is set)."""
 
     stamp: Stamp
     end_ns: int
     facts: CallFacts
+    told: UsageRecord | None = None
 
     @property
     def scope(self) -> str:
         """The instrumentation that tells."""
         return self.stamp.scope
+
+    @property
+    def estimated(self) -> bool:
+        """Whether its usage is only estimated."""
+        return self.told is not None and self.told.estimated
+
+    @property
+    def usage_key(self) -> tuple[int, int] | None:
+        """Input and output tokens, which all accounts of a call agree on; None if not known."""
+        usage = self.facts.usage
+        if usage is None or self.estimated:
+            return None
+        return usage.input_tokens, usage.output_tokens
 
 
 def read_ended(ended: EndedSpan, hosts: ProviderHosts, now_ns: int) -> Call | None:
@@ -58,6 +72,8 @@ def read_ended(ended: EndedSpan, hosts: ProviderHosts, now_ns: int) -> Call | No
     stamp, span = ended
     if span is None:
         return _abandoned(stamp, hosts, now_ns)
+    if isinstance(span, UsageRecord):
+        return _by_hand(stamp, span)
     exception_type, first_token_ns = _events(span)
     facts = read_call(
         SpanView(
@@ -87,6 +103,25 @@ def _abandoned(stamp: Stamp, hosts: ProviderHosts, now_ns: int) -> Call | None:
         hosts,
     )
     return None if facts is None else Call(stamp, now_ns, facts)
+
+
+def _by_hand(stamp: Stamp, record: UsageRecord) -> Call:
+    """What a record that was logged by hand says."""
+    failed = record.status != "ok"
+    facts = CallFacts(
+        provider=record.labels.provider,
+        model=record.labels.model,
+        endpoint=record.labels.endpoint,
+        usage=record.usage,
+        unmetered=record.unmetered,
+        error_type=(record.error_type or UNKNOWN_ERROR) if failed else None,
+        response_model=record.response_model,
+        response_id=record.response_id,
+        first_token_ns=record.first_token_ns,
+        cost_nanousd=record.cost_nanousd,
+        fetched=False,
+    )
+    return Call(stamp, record.time_ns, facts, record)
 
 
 def _mapping(attributes: Mapping[str, object] | None) -> Mapping[str, object]:

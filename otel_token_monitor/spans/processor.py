@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Final
 
 from opentelemetry import context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+from opentelemetry.trace import get_current_span
 
 from otel_token_monitor.spans.sampling import RECORDED_FOR_US
-from otel_token_monitor.spans.scopes import MARKERS, is_client_scope, is_llm_scope
+from otel_token_monitor.spans.scopes import MANUAL, MARKERS, is_client_scope, is_llm_scope
+from otel_token_monitor.usage import UsageRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,6 +34,11 @@ _log = logging.getLogger("otel_token_monitor")
 # How many scope names, and how many spans that have not ended, are remembered at most.
 _MAX_SCOPES: Final = 4096
 _MAX_OPEN: Final = 65536
+
+# A span's id has 64 bits without a sign, a record's nonce has one.
+_SIGN: Final = 1 << 63
+# A record whose time is further from now than this was not made of a call that ended just now.
+_LATE_NS: Final = 60_000_000_000
 
 
 class _Watch(weakref.ref[Span]):
@@ -86,9 +93,38 @@ class Stamp:
         # Set by the drain thread once it has read the span.
         self.read = False
 
+    @classmethod
+    def by_hand(cls, record: UsageRecord, now_ns: int) -> Stamp:
+        """The stamp of a call that is logged by hand now, a child of the caller's current span.
 
-EndedSpan = tuple[Stamp, ReadableSpan | None]
-"""A stamp and its span; None where the span was collected without having ended."""
+        It starts when it is logged, or, where the record tells of an earlier time, then.
+        """
+        stamp = cls.__new__(cls)
+        current = get_current_span().get_span_context()
+        stamp.scope = MANUAL
+        stamp.client = False
+        stamp.project = record.labels.project
+        stamp.name = ""
+        stamp.span_id = record.nonce + _SIGN
+        stamp.trace_id = current.trace_id
+        stamp.parent_id = current.span_id
+        late = abs(now_ns - record.time_ns) > _LATE_NS
+        stamp.start_ns = record.time_ns if late else now_ns
+        stamp.owner = _owner()
+        stamp.enclosing = None
+        stamp.read = True
+        return stamp
+
+
+def _owner() -> tuple[int, int]:
+    """This thread, and this task of asyncio."""
+    loop = _get_running_loop()
+    return get_ident(), 0 if loop is None else id(current_task(loop))
+
+
+EndedSpan = tuple[Stamp, ReadableSpan | UsageRecord | None]
+"""A stamp and its span; None where the span was collected without having ended; the record of a
+call that was logged by hand."""
 
 
 class SpanQueue:
@@ -132,7 +168,7 @@ class TokenSpanProcessor(SpanProcessor):
 
     def __init__(self, queue: SpanQueue, policy: ProjectPolicy) -> None:
         self._queue = queue
-        self._policy = policy
+        self.policy = policy
         self._scopes: dict[str, bool] = {}
         # When scopes were found to make calls to models: their spans in flight had no stamp.
         self._learned_ns: dict[str, int] = {}
@@ -173,6 +209,15 @@ class TokenSpanProcessor(SpanProcessor):
         except Exception:  # noqa: BLE001 - the boundary: see the class
             self._complain()
 
+    def log(self, record: UsageRecord, now_ns: int) -> None:
+        """Queue a call that the application logs by hand."""
+        try:
+            stamp = Stamp.by_hand(record, now_ns)
+            stamp.enclosing = self._open.get(stamp.parent_id)
+            self._queue.put((stamp, record))
+        except Exception:  # noqa: BLE001 - the boundary: see the class
+            self._complain()
+
     def claims(self, span: Span) -> bool:
         """Whether the application's sampler dropped this span: then nobody else gets to see it."""
         try:
@@ -199,7 +244,7 @@ class TokenSpanProcessor(SpanProcessor):
 
     def _stamp(self, span: Span, scope: str, parent_context: Context | None) -> None:
         current = context.get_current() if parent_context is None else parent_context
-        stamp = Stamp(span, scope, self._policy.project_in(current))
+        stamp = Stamp(span, scope, self.policy.project_in(current))
         stamp.client = is_client_scope(scope)
         if stamp.parent_id:
             stamp.enclosing = self._open.get(stamp.parent_id)
@@ -237,7 +282,7 @@ class TokenSpanProcessor(SpanProcessor):
         self._learn(scope.name, is_llm=True)
         if scope.name in self._scopes:
             self._learned_ns.setdefault(scope.name, time.time_ns())
-        return Stamp(span, scope.name, self._policy.project_in(context.get_current()))
+        return Stamp(span, scope.name, self.policy.project_in(context.get_current()))
 
     def _learn(self, scope: str, is_llm: bool) -> bool:  # noqa: FBT001
         if scope in self._scopes or len(self._scopes) < _MAX_SCOPES:

@@ -5,31 +5,20 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
-from prometheus_client import Metric
 from prometheus_client.registry import Collector
-from prometheus_client.samples import Sample
-from prometheus_client.utils import floatToGoString
 
 from otel_token_monitor.ledger.errors import LedgerError
-from otel_token_monitor.usage import (
-    DURATION_BOUNDS,
-    FIRST_TOKEN_BOUNDS,
-    TOKEN_BOUNDS,
-    Sums,
-    TokenUsage,
-)
 from otel_token_monitor.views import metrics
+from otel_token_monitor.views.exposition import Family
+from otel_token_monitor.views.series import HISTOGRAMS, families
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from otel_token_monitor.ledger.reader import Exposition
     from otel_token_monitor.views.metrics import MetricSpec
-
-    SamplesOf = Callable[[dict[str, str], Sums], Iterable[Sample]]
 
 __all__ = ["HealthReading", "TokenCollector"]
 
@@ -55,8 +44,10 @@ class TokenCollector(Collector):
     """Shows a ledger to a Prometheus registry, read anew at each scrape.
 
     `read` raises a LedgerError when the ledger cannot be read: then the scrape has no `llm_*`
-    series at all, never a part of them, and the health metrics stay. `health` is asked after it.
-    Scrapes in several threads take turns at both.
+    series at all, never a part of them, and the health metrics stay. `gauges` gives what else is
+    known of the ledger, metrics of `metrics.METRICS`; it may raise a LedgerError too, which leaves
+    these out, and is asked only if the ledger could be read. `health` is asked last. Scrapes in
+    several threads take turns at all three.
     """
 
     def __init__(
@@ -64,34 +55,37 @@ class TokenCollector(Collector):
         read: Callable[[], Exposition],
         health: Callable[[], HealthReading],
         *,
+        gauges: Callable[[], Iterable[Family]] = tuple,
         histograms: bool = True,
     ) -> None:
         self._read = read
         self._health = health
+        self._gauges = gauges
         self._histograms = histograms
         self._version = version("otel-token-monitor")
         self._turn = threading.Lock()
         self._marks = _HealthMarks()
 
-    def describe(self) -> Iterable[Metric]:
+    def describe(self) -> Iterable[Family]:
         """The families without samples: registering must not read the ledger."""
-        hidden = set() if self._histograms else {spec.name for spec, _ in _HISTOGRAMS}
-        return [_family(spec, ()) for spec in metrics.METRICS if spec.name not in hidden]
+        hidden = frozenset() if self._histograms else HISTOGRAMS
+        return [Family(spec) for spec in metrics.METRICS if spec not in hidden]
 
-    def collect(self) -> Iterator[Metric]:
+    def collect(self) -> Iterator[Family]:
         """The families that have samples now."""
         with self._turn:
             exposition = self._exposition()
+            gauges = () if exposition is None else self._more()
             reading = self._health()
             counts = self._marks.raised(exposition, reading.counters)
             ledger_id = self._marks.ledger_id
         if exposition is not None:
-            yield from self._series(exposition)
+            yield from families(exposition.series, histograms=self._histograms)
+        yield from gauges
         for name, count in counts.items():
-            spec = metrics.HEALTH_COUNTERS.get(name) or metrics.health_counter(name)
-            yield _single(spec, count)
-        yield from _gauges(exposition, reading)
-        yield _single(metrics.BUILD_INFO, 1, version=self._version, ledger=ledger_id)
+            yield _single(metrics.HEALTH_COUNTERS.get(name) or metrics.health_counter(name), count)
+        yield from _state(exposition, reading)
+        yield _single(metrics.BUILD_INFO, 1, self._version, ledger_id)
 
     def forget_after_fork(self) -> None:
         """In a forked child: begin anew, whatever the parent's threads were doing."""
@@ -104,13 +98,11 @@ class TokenCollector(Collector):
         except LedgerError:
             return None
 
-    def _series(self, exposition: Exposition) -> Iterator[Metric]:
-        """Everything that is counted per label set."""
-        series = [(labels._asdict(), sums) for labels, sums in exposition.series.items()]
-        for spec, samples_of in (*_COUNTERS, *(_HISTOGRAMS if self._histograms else ())):
-            samples = [sample for labels, sums in series for sample in samples_of(labels, sums)]
-            if samples:
-                yield _family(spec, samples)
+    def _more(self) -> tuple[Family, ...]:
+        try:
+            return tuple(self._gauges())
+        except LedgerError:
+            return ()
 
 
 class _HealthMarks:
@@ -138,19 +130,7 @@ class _HealthMarks:
         return dict(self._shown)
 
 
-def _family(spec: MetricSpec, samples: Iterable[Sample]) -> Metric:
-    """A family as prometheus_client has it: without the suffix, which is the samples' alone."""
-    suffix = {"counter": "_total", "info": "_info"}.get(spec.kind, "")
-    family = Metric(spec.name.removesuffix(suffix), spec.help, spec.kind)
-    family.samples.extend(samples)
-    return family
-
-
-def _single(spec: MetricSpec, value: float, **labels: str) -> Metric:
-    return _family(spec, [Sample(spec.name, labels, value)])
-
-
-def _gauges(exposition: Exposition | None, reading: HealthReading) -> Iterator[Metric]:
+def _state(exposition: Exposition | None, reading: HealthReading) -> Iterator[Family]:
     yield _single(metrics.LEDGER_UP, int(exposition is not None))
     if exposition is not None:
         yield _single(metrics.LABEL_SETS, len(exposition.series))
@@ -161,112 +141,5 @@ def _gauges(exposition: Exposition | None, reading: HealthReading) -> Iterator[M
         yield _single(metrics.LAST_WRITE, reading.last_write_ns / _NANO)
 
 
-# The samples of one label set. Zeros are shown where a series' first increase must be seen by
-# increase(), which needs a value before it.
-
-
-def _tokens(labels: dict[str, str], sums: Sums) -> list[Sample]:
-    name = metrics.TOKENS.name
-    parts = zip(TokenUsage._fields, sums.totals, strict=False)  # the totals begin with the parts
-    return [Sample(name, {**labels, "type": part}, value) for part, value in parts]
-
-
-def _requests(labels: dict[str, str], sums: Sums) -> list[Sample]:
-    name = metrics.REQUESTS.name
-    return [
-        Sample(name, {**labels, "status": "ok"}, sums.totals.requests_ok),
-        Sample(name, {**labels, "status": "error"}, sums.totals.requests_error),
-    ]
-
-
-def _unmetered(labels: dict[str, str], sums: Sums) -> list[Sample]:
-    name = metrics.UNMETERED_REQUESTS.name
-    return [
-        Sample(name, {**labels, "reason": reason}, count)
-        for reason, count in sorted(sums.unmetered.items())
-    ]
-
-
-def _estimated(labels: dict[str, str], sums: Sums) -> list[Sample]:
-    given, made = sums.totals.estimated_input, sums.totals.estimated_output
-    if not given and not made:
-        return []
-    name = metrics.ESTIMATED_TOKENS.name
-    return [
-        Sample(name, {**labels, "direction": "input"}, given),
-        Sample(name, {**labels, "direction": "output"}, made),
-    ]
-
-
-def _cost(labels: dict[str, str], sums: Sums) -> list[Sample]:
-    return [Sample(metrics.COST.name, labels, sums.totals.cost_nanousd / _NANO)]
-
-
-def _unpriced(labels: dict[str, str], sums: Sums) -> list[Sample]:
-    count = sums.totals.unpriced
-    return [Sample(metrics.UNPRICED_REQUESTS.name, labels, count)] if count else []
-
-
-def _edges(bounds: Sequence[float]) -> tuple[str, ...]:
-    """The values of the label `le`."""
-    return (*map(floatToGoString, bounds), "+Inf")
-
-
-_DURATION_EDGES: Final = _edges(DURATION_BOUNDS)
-_FIRST_TOKEN_EDGES: Final = _edges(FIRST_TOKEN_BOUNDS)
-_TOKEN_EDGES: Final = _edges(TOKEN_BOUNDS)
-
-
-def _histogram(
-    spec: MetricSpec,
-    labels: dict[str, str],
-    edges: Sequence[str],
-    buckets: Sequence[int],
-    total: float,
-) -> list[Sample]:
-    """One histogram from the counts per bucket, which are not cumulative."""
-    name = f"{spec.name}_bucket"
-    counts = list(accumulate(buckets))
-    samples = [
-        Sample(name, {**labels, "le": edge}, count)
-        for edge, count in zip(edges, counts, strict=True)
-    ]
-    samples.append(Sample(f"{spec.name}_count", labels, counts[-1]))
-    samples.append(Sample(f"{spec.name}_sum", labels, total))
-    return samples
-
-
-def _durations(labels: dict[str, str], sums: Sums) -> list[Sample]:
-    total = sums.duration_ns / _NANO
-    return _histogram(metrics.DURATION, labels, _DURATION_EDGES, sums.duration, total)
-
-
-def _request_tokens(labels: dict[str, str], sums: Sums) -> list[Sample]:
-    given, made = {**labels, "direction": "input"}, {**labels, "direction": "output"}
-    spec, edges, totals = metrics.REQUEST_TOKENS, _TOKEN_EDGES, sums.totals
-    return [
-        *_histogram(spec, given, edges, sums.input_tokens, totals.input_tokens),
-        *_histogram(spec, made, edges, sums.output_tokens, totals.output_tokens),
-    ]
-
-
-def _first_tokens(labels: dict[str, str], sums: Sums) -> list[Sample]:
-    if not sums.first_token_count:
-        return []  # an endpoint that never streams would carry a row of zeros for ever
-    total = sums.first_token_ns / _NANO
-    return _histogram(metrics.FIRST_TOKEN, labels, _FIRST_TOKEN_EDGES, sums.first_token, total)
-
-
-_COUNTERS: Final[tuple[tuple[MetricSpec, SamplesOf], ...]] = (
-    (metrics.TOKENS, _tokens),
-    (metrics.REQUESTS, _requests),
-    (metrics.UNMETERED_REQUESTS, _unmetered),
-    (metrics.ESTIMATED_TOKENS, _estimated),
-    (metrics.COST, _cost),
-    (metrics.UNPRICED_REQUESTS, _unpriced),
-)
-_HISTOGRAMS: Final[tuple[tuple[MetricSpec, SamplesOf], ...]] = (
-    (metrics.DURATION, _durations),
-    (metrics.REQUEST_TOKENS, _request_tokens),
-    (metrics.FIRST_TOKEN, _first_tokens),
-)
+def _single(spec: MetricSpec, value: float, *labels: str) -> Family:
+    return Family(spec, [(labels, (value,))])

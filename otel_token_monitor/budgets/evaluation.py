@@ -1,0 +1,171 @@
+"""How much of each limit is used at one moment, and where that leads."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+from otel_token_monitor.budgets.limits import BudgetStatus, Limit
+from otel_token_monitor.budgets.windows import MINUTE_NS, Span, Window, span_of
+from otel_token_monitor.usage import QUARTER_SECONDS, Labels, Totals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from otel_token_monitor.budgets.policy import Policy
+    from otel_token_monitor.ledger.reader import LedgerReader
+
+__all__ = ["Budget", "evaluate", "window_totals", "worst"]
+
+_QUARTER_NS: Final = QUARTER_SECONDS * 1_000_000_000
+_PACE_NS: Final = {Window.DAY: 4 * _QUARTER_NS, Window.MONTH: 96 * _QUARTER_NS}
+"""How far back the pace looks by which a window's end is foretold: an hour, a day."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """A limit and what is used of it at `now_ns`; amounts in its unit, money in nano-dollars.
+
+    `span` is the window as of now. `per_second` is the pace of late; None if it was not asked for,
+    and for minutes.
+    """
+
+    limit: Limit
+    now_ns: int
+    span: Span
+    used: int
+    estimated: int
+    per_second: float | None = None
+
+    @property
+    def status(self) -> BudgetStatus:
+        """NORMAL, WARNING or CRITICAL, exact at the thresholds."""
+        return self.limit.status(self.used)
+
+    @property
+    def remaining(self) -> int:
+        """What may still be used; 0 once the limit is reached."""
+        return max(self.limit.amount - self.used, 0)
+
+    @property
+    def ratio(self) -> float:
+        """The share of the limit that is used; over 1 beyond it."""
+        return self.used / self.limit.amount
+
+    @property
+    def estimated_share(self) -> float:
+        """The share of what is used that is estimated."""
+        return self.estimated / self.used if self.used else 0.0
+
+    @property
+    def reset_ns(self) -> int:
+        """When it starts anew at 0 (UTC); for a minute, when all that counts now has passed."""
+        if self.limit.window is Window.MINUTE:
+            return self.now_ns + MINUTE_NS
+        return self.span.end_ns
+
+    @property
+    def projected(self) -> int | None:
+        """What will be used at reset if the pace of late goes on; None if that is not known."""
+        if self.per_second is None:
+            return None
+        return self.used + round(self.per_second * (self.reset_ns - self.now_ns) / 1e9)
+
+    @property
+    def runs_out_ns(self) -> int | None:
+        """When the limit will be reached at that pace (now, once it is); None: not before reset."""
+        if not self.remaining:
+            return self.now_ns
+        if not self.per_second:
+            return None
+        at_ns = self.now_ns + round(self.remaining / self.per_second * 1e9)
+        return at_ns if at_ns < self.reset_ns else None
+
+
+def evaluate(
+    reader: LedgerReader,
+    policy: Policy,
+    now_ns: int,
+    *,
+    totals: Mapping[Window, Mapping[Labels, Totals]] | None = None,
+    pace: bool = False,
+) -> tuple[Budget, ...]:
+    """Every budget of a policy, in its order. Raises LedgerError.
+
+    `totals` has what was read already of the windows as of `now_ns`; `pace` asks for projections.
+    """
+    read = dict(totals or {})
+    paces: dict[Window, Mapping[Labels, Totals]] = {}
+    by_window: dict[Window, list[Limit]] = defaultdict(list)
+    for limit in policy.limits:
+        by_window[limit.window].append(limit)
+    found: dict[Limit, Budget] = {}
+    for window, limits in by_window.items():
+        span = span_of(window, now_ns, policy.zone)
+        if window not in read:
+            read[window] = window_totals(reader, window, span)
+        if pace and window in _PACE_NS:
+            start = _pace_start(window, now_ns)
+            paces[window] = reader.totals(start // _QUARTER_NS, now_ns // _QUARTER_NS + 1)
+        used = _by_limit(limits, read[window])
+        recent = _by_limit(limits, paces[window]) if window in paces else {}
+        for limit in limits:
+            sums = used[limit]
+            found[limit] = Budget(
+                limit=limit,
+                now_ns=now_ns,
+                span=span,
+                used=limit.unit.used(sums),
+                estimated=limit.unit.estimated(sums),
+                per_second=_per_second(limit, recent, reader, now_ns),
+            )
+    return tuple(found[limit] for limit in policy.limits)
+
+
+def window_totals(reader: LedgerReader, window: Window, span: Span) -> dict[Labels, Totals]:
+    """What the calls of a window add up to, by labels. Raises LedgerError."""
+    if window is Window.MINUTE:
+        return reader.totals_of_records(span.start_ns, span.end_ns)
+    return reader.totals(span.start_ns // _QUARTER_NS, span.end_ns // _QUARTER_NS)
+
+
+def worst(budgets: Iterable[Budget]) -> BudgetStatus:
+    """The worst status of them; NORMAL if there are none."""
+    return max((budget.status for budget in budgets), default=BudgetStatus.NORMAL)
+
+
+def _pace_start(window: Window, now_ns: int) -> int:
+    """Whole quarters: the one that has begun, and those before it."""
+    return (now_ns - _PACE_NS[window]) // _QUARTER_NS * _QUARTER_NS
+
+
+def _per_second(
+    limit: Limit, recent: Mapping[Limit, Totals], reader: LedgerReader, now_ns: int
+) -> float | None:
+    if limit not in recent:
+        return None
+    # A ledger that is younger than the look back was not idle before it existed.
+    start = max(_pace_start(limit.window, now_ns), reader.created_ns())
+    seconds = max((now_ns - start) / 1e9, 60.0)
+    return limit.unit.used(recent[limit]) / seconds
+
+
+def _by_limit(limits: list[Limit], totals: Mapping[Labels, Totals]) -> dict[Limit, Totals]:
+    """What counts under each limit."""
+    parts: dict[int, list[Totals]] = {index: [] for index in range(len(limits))}
+    key = tuple(limit.scope for limit in limits)
+    for labels, sums in totals.items():
+        for index in _covering(key, labels):
+            parts[index].append(sums)
+    return {
+        limit: Totals(*map(sum, zip(*parts[index], strict=True))) if parts[index] else Totals()
+        for index, limit in enumerate(limits)
+    }
+
+
+@lru_cache(maxsize=4096)
+def _covering(scopes: tuple[Any, ...], labels: Labels) -> tuple[int, ...]:
+    """Which of the scopes cover a label set."""
+    return tuple(index for index, scope in enumerate(scopes) if scope.covers(labels))

@@ -1,0 +1,136 @@
+"""What is limited: how much of what, per which window, for whose calls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from fnmatch import fnmatchcase
+from fractions import Fraction
+from functools import cached_property
+from math import ceil
+from typing import TYPE_CHECKING, Any, Final
+
+from otel_token_monitor.budgets.windows import Window
+
+if TYPE_CHECKING:
+    from otel_token_monitor.usage import Labels, Totals
+
+__all__ = ["NANODOLLARS", "BudgetStatus", "Limit", "Scope", "Unit"]
+
+NANODOLLARS: Final = 1_000_000_000
+"""In a dollar: money is counted in whole nano-dollars."""
+
+
+class Unit(StrEnum):
+    """What is counted."""
+
+    TOKENS = "tokens"
+    REQUESTS = "requests"
+    USD = "usd"
+
+    def used(self, totals: Totals) -> int:
+        """How much of it is in a sum, estimates included; money in nano-dollars."""
+        if self is Unit.TOKENS:
+            return totals.total_tokens + self.estimated(totals)
+        return totals.requests if self is Unit.REQUESTS else totals.cost_nanousd
+
+    def estimated(self, totals: Totals) -> int:
+        """How much of that is estimated."""
+        return totals.estimated_input + totals.estimated_output if self is Unit.TOKENS else 0
+
+    def shown(self, amount: int) -> float:
+        """An amount as users know it: dollars for nano-dollars."""
+        return amount / NANODOLLARS if self is Unit.USD else amount
+
+
+class BudgetStatus(IntEnum):
+    """How far a budget is used up; ordered, so that the worst of several is their `max`."""
+
+    NORMAL = 0
+    WARNING = 1
+    CRITICAL = 2
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Scope:
+    """Whose calls count: those of a project, of the models that match a glob, of both; or all."""
+
+    project: str | None = None
+    model: str | None = None
+
+    @property
+    def kind(self) -> str:
+        """`ledger`, `project`, `model` or `project_model`."""
+        names = ("project" * (self.project is not None), "model" * (self.model is not None))
+        return "_".join(filter(None, names)) or "ledger"
+
+    def __str__(self) -> str:
+        """Its place in a budget's name: unlike that of any other scope, whatever the names."""
+        parts = []
+        if self.project is not None:
+            parts.append(f"project:{self.project.replace('%', '%25').replace('/', '%2F')}")
+        if self.model is not None:
+            parts.append(f"model:{self.model}")
+        return "/".join(parts) or "ledger"
+
+    def covers(self, labels: Labels) -> bool:
+        """Whether calls under these labels count."""
+        return (self.project is None or self.project == labels.project) and (
+            self.model is None or fnmatchcase(labels.model, self.model)
+        )
+
+
+@dataclass(frozen=True)
+class Limit:
+    """How much may be used: `amount` in whole tokens, requests or nano-dollars.
+
+    `warning` and `critical` are the shares of it, over 0 and at most 1, from which on its status
+    is WARNING and CRITICAL.
+    """
+
+    scope: Scope
+    unit: Unit
+    window: Window
+    amount: int
+    warning: float = 0.8
+    critical: float = 0.9
+
+    @cached_property
+    def budget(self) -> str:
+        """The budget's unique name, such as `project:checkout/tokens/day`."""
+        return f"{self.scope}/{self.unit}/{self.window}"
+
+    @cached_property
+    def _levels(self) -> tuple[int, int]:
+        """The least amounts of both statuses: whole numbers, so that no boundary is rounded."""
+        warning, critical = (Fraction(str(share)) for share in (self.warning, self.critical))
+        return ceil(self.amount * warning), ceil(self.amount * critical)
+
+    def status(self, used: int) -> BudgetStatus:
+        """The status at an amount that is used."""
+        warning, critical = self._levels
+        return BudgetStatus((used >= warning) + (used >= critical))
+
+    def document(self) -> dict[str, Any]:
+        """The limit as JSON; `from_document` reads it."""
+        return {
+            "project": self.scope.project,
+            "model": self.scope.model,
+            "unit": str(self.unit),
+            "window": str(self.window),
+            "amount": self.amount,
+            "warning": self.warning,
+            "critical": self.critical,
+        }
+
+    @classmethod
+    def from_document(cls, document: dict[str, Any]) -> Limit:
+        """Raises KeyError, TypeError or ValueError if it is no limit's document."""
+        return cls(
+            scope=Scope(document["project"], document["model"]),
+            unit=Unit(document["unit"]),
+            window=Window(document["window"]),
+            amount=int(document["amount"]),
+            warning=float(document["warning"]),
+            critical=float(document["critical"]),
+        )
