@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from otel_token_monitor.usage import Sums
 
 NOW: Final = 1_790_000_000_000_000_000
-DAY: Final = 86_400_000_000_000
+SECOND: Final = 1_000_000_000
+DAY: Final = 86_400 * SECOND
 CHAT: Final = Labels("shop", "openai", "gpt-5-mini", "chat/completions")
 SEARCH: Final = Labels("search", "openai", "embed", "embeddings")
 

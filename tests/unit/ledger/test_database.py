@@ -7,9 +7,11 @@ import sqlite3
 import threading
 from contextlib import closing
 from pathlib import Path
+from typing import Final
 
 import pytest
 
+from otel_token_monitor import ledger
 from otel_token_monitor.ledger.database import Location, connect, set_aside
 from otel_token_monitor.ledger.errors import (
     LedgerBusyError,
@@ -18,6 +20,9 @@ from otel_token_monitor.ledger.errors import (
     LedgerVersionError,
     explain,
 )
+
+SCRIPTS: Final = sorted(Path(ledger.__file__).with_name("migrations").glob("*.sql"))
+FORMAT: Final = len(SCRIPTS)
 
 
 def names(folder: Path) -> list[str]:
@@ -29,7 +34,7 @@ def test_it_is_made_with_its_directory(tmp_path: Path) -> None:
     with closing(connect(location)) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
-        assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (FORMAT,)
     assert location.path == tmp_path / "a" / "b" / "usage.db"
     assert str(location) == f"{tmp_path}/a/b/usage.db"
     assert names(tmp_path / "a" / "b") == ["usage.db"]
@@ -93,7 +98,7 @@ def test_threads_that_make_it_at_once_make_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("statement", "message"),
     [
-        ("PRAGMA user_version = 2", "has format 2, this release knows up to 1"),
+        ("PRAGMA user_version = 99", f"has format 99, this release knows up to {FORMAT}"),
         ("CREATE TABLE things (name)", "is another application's database"),
     ],
 )
@@ -170,3 +175,19 @@ def test_errors_name_the_file_and_the_remedy(code: int, remedy: str) -> None:
 def test_no_space_for_the_directory_is_a_full_disk() -> None:
     explained = explain("/x/usage.db", OSError(errno.ENOSPC, "No space left on device"))
     assert str(explained).endswith(": the disk is full: free some space")
+
+
+def test_a_ledger_of_the_first_release_gets_its_days(tmp_path: Path) -> None:
+    sums = ", ".join(str(number) for number in range(1, 13))
+    with closing(sqlite3.connect(tmp_path / "usage.db")) as old:
+        old.executescript(SCRIPTS[0].read_text(encoding="utf-8"))
+        old.execute("PRAGMA user_version = 1")
+        old.execute("INSERT INTO label_set VALUES (1, 'p', 'openai', 'm', 'responses', NULL)")
+        for quarter in (96_000, 96_095, 96_096):
+            old.execute(f"INSERT INTO period VALUES ({quarter}, 1, {sums})")  # noqa: S608
+        old.commit()
+    with closing(connect(Location.in_directory(tmp_path))) as connection:
+        assert connection.execute("SELECT * FROM day").fetchall() == [
+            (1000, 1, *(2 * number for number in range(1, 13))),
+            (1001, 1, *range(1, 13)),
+        ]

@@ -12,7 +12,7 @@ from otel_token_monitor.ledger.batch import Batch, summed
 from otel_token_monitor.ledger.database import Location
 from otel_token_monitor.ledger.errors import LedgerBusyError, LedgerRefusedError
 from otel_token_monitor.usage import OTHER, Totals
-from tests.unit.ledger.books import CHAT, DAY, NOW, SEARCH, Book, project, record
+from tests.unit.ledger.books import CHAT, DAY, NOW, SEARCH, SECOND, Book, project, record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -148,16 +148,27 @@ def test_in_memory_what_is_kept_is_bounded() -> None:
     book = Book(Location.in_memory(), max_label_sets=2)
     for first in range(0, 30_000, 1000):
         numbers = range(first, first + 1000)
-        book.write(*(record(n, project(f"p{n % 5000}"), time_ns=NOW + n) for n in numbers))
+        book.clock.now = NOW + 60 * SECOND + first * SECOND
+        calls = (record(n, project(f"p{n % 5000}"), time_ns=NOW + n * SECOND) for n in numbers)
+        book.write(*calls)
     connection = book.writer._connection
     assert connection is not None
     assert connection.execute("SELECT count(*) FROM label_set").fetchone() == (3,)
     assert connection.execute("SELECT count(*), min(time_ns) FROM record").fetchone() == (
         10_001,
-        NOW + 19_999,
+        NOW + 19_999 * SECOND,
     )
     assert book.requests() == {"p0": 6, "p1": 6, "other": 29_988}
     assert book.health() == {"label_overflow_requests": 29_988}
+    book.close()
+
+
+def test_in_memory_the_last_minute_is_kept_whatever_is_in_it() -> None:
+    book = Book(Location.in_memory())
+    for first in range(0, 12_000, 1000):
+        book.write(*(record(n, time_ns=NOW - 59 * SECOND) for n in range(first, first + 1000)))
+    minute = book.reader.totals_of_records(NOW - 60 * SECOND, NOW)
+    assert [totals.requests for totals in minute.values()] == [12_000]
     book.close()
 
 
