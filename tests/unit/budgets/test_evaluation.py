@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -41,9 +41,13 @@ def ns(text: str) -> int:
     return round(datetime.fromisoformat(text).timestamp()) * NANO
 
 
-def limit(scope: Scope | None = None, **given: Any) -> Limit:
-    given = {"unit": Unit.TOKENS, "window": Window.DAY, "amount": 1000} | given
-    return Limit(scope=scope or Scope(), **given)
+def limit(
+    scope: Scope | None = None,
+    unit: Unit = Unit.TOKENS,
+    window: Window = Window.DAY,
+    amount: int = 1000,
+) -> Limit:
+    return Limit(scope or Scope(), unit, window, amount)
 
 
 @pytest.fixture
@@ -69,27 +73,22 @@ def test_each_scope_counts_its_own_calls(book: Book) -> None:
     assert used(book, now, *map(limit, scopes)) == [60, 40, 20, 40, 0]
 
 
+@pytest.mark.parametrize("window", [Window.DAY, Window.MONTH])
 @pytest.mark.parametrize("zone", ZONES)
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_calendar_windows_take_what_is_within_and_nothing_else(
-    book: Book, zone: str, moment: str
+    book: Book, window: Window, zone: str, moment: str
 ) -> None:
     now = ns(moment)
-    for window in (Window.DAY, Window.MONTH):
-        span = span_of(window, now, ZoneInfo(zone))
-        edges = (span.start_ns - 1, span.start_ns, span.end_ns - 1, span.end_ns)
-        book.write(
-            *(
-                record(number, time_ns=edge, usage=TokenUsage(input=10**number))
-                for number, edge in enumerate(edges)
-            )
+    span = span_of(window, now, ZoneInfo(zone))
+    edges = (span.start_ns - 1, span.start_ns, span.end_ns - 1, span.end_ns)
+    book.write(
+        *(
+            record(number, time_ns=edge, usage=TokenUsage(input=10**number))
+            for number, edge in enumerate(edges)
         )
-        assert used(book, now, limit(window=window), zone=zone)[0] == 110
-        book.writer.run(
-            lambda connection: [
-                connection.execute(f"DELETE FROM {table}") for table in ("record", "period", "day")
-            ]
-        )
+    )
+    assert used(book, now, limit(window=window), zone=zone) == [110]
 
 
 def test_a_minute_takes_the_last_sixty_seconds(book: Book) -> None:
@@ -139,9 +138,15 @@ def test_what_remains_is_never_below_nothing() -> None:
     assert reading(used=0).estimated_share == 0.0
 
 
-def reading(per_second: float | None = None, **given: Any) -> Budget:
-    given = {"limit": limit(), "now_ns": 6 * HOUR, "span": Span(0, 24 * HOUR), "used": 0} | given
-    return Budget(estimated=0, per_second=per_second, **given)
+def reading(per_second: float | None = None, used: int = 0) -> Budget:
+    return Budget(
+        limit=limit(),
+        now_ns=6 * HOUR,
+        span=Span(0, 24 * HOUR),
+        used=used,
+        estimated=0,
+        per_second=per_second,
+    )
 
 
 def test_the_pace_of_late_foretells_the_end() -> None:
@@ -154,13 +159,17 @@ def test_the_pace_of_late_foretells_the_end() -> None:
     assert reading(0.0, used=100).projected == 100
 
 
-def test_the_pace_is_that_of_the_last_hour(book: Book) -> None:
-    now = ns("2026-11-23T12:00:00+00:00")
+def made_at(book: Book, time_ns: int) -> None:
     book.writer.run(
         lambda connection: connection.execute(
-            "UPDATE ledger SET value = 0 WHERE key = 'created_ns'"
+            "UPDATE ledger SET value = ? WHERE key = 'created_ns'", (str(time_ns),)
         )
     )
+
+
+def test_the_pace_is_that_of_the_last_hour(book: Book) -> None:
+    now = ns("2026-11-23T12:00:00+00:00")
+    made_at(book, now - 24 * HOUR)
     book.write(
         record(1, time_ns=now - 5 * HOUR, usage=TokenUsage(input=700)),
         record(2, time_ns=now - HOUR, usage=TokenUsage(input=36)),
@@ -172,12 +181,7 @@ def test_the_pace_is_that_of_the_last_hour(book: Book) -> None:
 
 def test_a_new_ledger_was_not_idle_before_it_existed(book: Book) -> None:
     now = ns("2026-11-23T12:00:00+00:00")
-    created = now - 600 * NANO
-    book.writer.run(
-        lambda connection: connection.execute(
-            "UPDATE ledger SET value = ? WHERE key = 'created_ns'", (str(created),)
-        )
-    )
+    made_at(book, now - 600 * NANO)
     book.write(record(1, time_ns=now - 1, usage=TokenUsage(input=60)))
     (found,) = evaluate(book.reader, Policy(limits=(limit(),)), now, pace=True)
     assert found.per_second == 0.1

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from otel_token_monitor.ledger.errors import LedgerUnreadableError
+from otel_token_monitor.ledger.errors import LedgerMissingError
 from otel_token_monitor.ledger.reader import Exposition
 from otel_token_monitor.usage import Labels, Sums
 from otel_token_monitor.views.collector import HealthReading, TokenCollector
@@ -26,7 +26,7 @@ def readable() -> Exposition:
 
 
 def unreadable() -> Exposition:
-    raise LedgerUnreadableError("no ledger here")
+    raise LedgerMissingError("no ledger here")
 
 
 def registry(
