@@ -6,17 +6,24 @@ import json
 import pickle
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_token_monitor.config import CONFIG_VARIABLE, VARIABLES, ConfigError, TokenMonitorConfig
+from otel_token_monitor.config import (
+    CONFIG_VARIABLE,
+    LIMITS,
+    VARIABLES,
+    ConfigError,
+    TokenMonitorConfig,
+)
 from tests.unit.config.loading import FLAG, faults, load
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.unit.config.loading import Write
 
 
@@ -69,6 +76,12 @@ JSON = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner),
     max_leaves=10,
 )
+LIMIT_KEYS = st.sampled_from([*LIMITS, "models", "limit", "warning_threshold", "alert_threshold"])
+LIMIT_TREES = st.recursive(
+    st.integers() | st.floats() | JSON,
+    lambda inner: st.dictionaries(LIMIT_KEYS | TEXT, inner, max_size=4),
+    max_leaves=12,
+)
 KEYS = st.sampled_from([*TokenMonitorConfig.model_fields]) | TEXT
 
 
@@ -86,6 +99,18 @@ def test_any_json_document_works_or_says_why(directory: Path, document: object) 
     file = directory / "any.json"
     file.write_text(json.dumps(document), encoding="utf-8")
     works_or_says_why({}, file=file)
+
+
+@given(
+    projects=LIMIT_TREES,
+    models=LIMIT_TREES,
+    daily_limit=LIMIT_TREES,
+    daily_cost_limit=LIMIT_TREES,
+    webhook_url=JSON,
+    timezone=TEXT,
+)
+def test_any_limits_work_or_say_why(**document: object) -> None:
+    works_or_says_why({}, **document)
 
 
 @given(

@@ -342,10 +342,8 @@ def test_an_assignment_of_none_removes_a_limit() -> None:
 
 def test_an_assignment_to_an_unknown_field() -> None:
     with pytest.raises(ConfigError) as caught:
-        load().daly_limit = 5
-    assert caught.value.faults == (
-        "assignment to daly_limit is unknown; did you mean daily_limit?",
-    )
+        load().timezon = "UTC"
+    assert caught.value.faults == ("assignment to timezon is unknown; did you mean timezone?",)
 
 
 def test_a_replaced_configuration_is_another() -> None:
@@ -357,7 +355,9 @@ def test_a_replaced_configuration_is_another() -> None:
 def test_a_replacement_is_checked() -> None:
     with pytest.raises(ConfigError) as caught:
         load().replaced(prot=2)
-    assert caught.value.faults == ("argument prot is unknown; did you mean port?",)
+    assert caught.value.faults == (
+        "argument prot is unknown; did you mean port or project or projects?",
+    )
 
 
 def test_a_copy_shares_no_change() -> None:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_token_monitor.config import TokenMonitorConfig
-from tests.unit.config.loading import FLAG, NAME, faults, load
+from otel_token_monitor.config import ConfigError, TokenMonitorConfig
+from tests.unit.config.loading import FLAG, NAME, SHARE, faults, load
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.unit.config.loading import Write
 
 
@@ -146,3 +148,253 @@ def test_what_names_no_provider_host(text: str) -> None:
 def test_two_configurations_share_no_hosts() -> None:
     TokenMonitorConfig().provider_hosts["gateway"] = "openai"
     assert TokenMonitorConfig().provider_hosts == {}
+
+
+# Thresholds
+
+
+@pytest.mark.parametrize("text", ["0", "-0.1", "1.01", "nan", "80%", "inf", "1e-9999"])
+def test_what_is_no_threshold(text: str) -> None:
+    assert faults({"TOKEN_ALERT_THRESHOLD": text}) == (
+        f"TOKEN_ALERT_THRESHOLD: {text!r} is not {SHARE}",
+    )
+
+
+def test_thresholds_at_the_bounds() -> None:
+    config = load(warning_threshold=0.0001, alert_threshold=1)
+    assert (config.warning_threshold, config.alert_threshold) == (0.0001, 1.0)
+
+
+def test_a_warning_that_comes_with_the_alert() -> None:
+    assert faults({"TOKEN_WARNING_THRESHOLD": "0.9"}) == (
+        "warning_threshold 0.9 (TOKEN_WARNING_THRESHOLD) is not below alert_threshold 0.9 "
+        "(default); lower the one or raise the other",
+    )
+
+
+def test_a_warning_that_comes_after_the_alert(write: Write) -> None:
+    file = write("c.yaml", "alert_threshold: 0.5")
+    assert faults(file=file, warning_threshold=0.75) == (
+        "warning_threshold 0.75 (argument warning_threshold) is not below alert_threshold 0.5 "
+        "(c.yaml: alert_threshold); lower the one or raise the other",
+    )
+
+
+def test_a_wrong_threshold_is_not_compared() -> None:
+    assert faults(warning_threshold=0.95, alert_threshold=2) == (
+        f"argument alert_threshold: 2 is not {SHARE}",
+    )
+
+
+@pytest.mark.parametrize("value", [0.0099, 1.1, "x", True])
+def test_what_is_no_step_of_reports(value: object) -> None:
+    assert faults(report_threshold=value) == (
+        f"argument report_threshold: {value!r} is not a share from 0.01 to 1, such as 0.1",
+    )
+
+
+# Time zones
+
+
+@pytest.mark.parametrize(
+    "name", ["UTC", "Asia/Seoul", "Asia/Kolkata", "America/New_York", "Australia/Lord_Howe"]
+)
+def test_what_names_a_time_zone(name: str) -> None:
+    assert load({"TOKEN_TIMEZONE": name}).timezone == name
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("Asia/Soul", "Asia/Seoul"),
+        ("asia/seoul ", "Asia/Seoul"),
+        ("New York", "America/New_York"),
+    ],
+)
+def test_a_wrong_time_zone_is_told_what_is_close(name: str, meant: str) -> None:
+    (fault,) = faults({"TOKEN_TIMEZONE": name})
+    assert fault.startswith(
+        f"TOKEN_TIMEZONE: {name!r} is not the IANA name of a time zone, such as Asia/Seoul; "
+        f"did you mean {meant}"
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "+09:00",
+        " ",
+        "/etc/localtime",
+        "../UTC",
+        "\0",
+        "\ud800",
+        "x" * 300,
+        "right/UTC",
+        "localtime",
+    ],
+)
+def test_what_names_no_time_zone(name: str) -> None:
+    (fault,) = faults({"TOKEN_TIMEZONE": name})
+    assert "is not the IANA name of a time zone, such as Asia/Seoul" in fault
+
+
+def test_a_directory_of_time_zones_is_none() -> None:
+    (fault,) = faults(timezone="America")
+    assert "'America' is not the IANA name of a time zone" in fault
+
+
+def test_a_time_zone_of_another_type() -> None:
+    assert faults(timezone=9) == (
+        "argument timezone: 9 is not the IANA name of a time zone, such as Asia/Seoul",
+    )
+
+
+# Watching and keeping
+
+
+@pytest.mark.parametrize("seconds", [0.99, 86401, "nan", True])
+def test_what_is_no_monitor_interval(seconds: object) -> None:
+    assert faults(monitor_interval=seconds) == (
+        f"argument monitor_interval: {seconds!r} is not a number of seconds from 1 to 86400",
+    )
+
+
+@pytest.mark.parametrize("days", [0, 36501, 1.5])
+def test_what_is_no_retention(days: object) -> None:
+    assert faults(retention_days=days) == (
+        f"argument retention_days: {days!r} is not a whole number of days from 1 to 36500",
+    )
+
+
+def test_a_level_in_small_letters() -> None:
+    assert load({"TOKEN_LOG_LEVEL": " debug "}).log_level == "DEBUG"
+
+
+def test_what_is_no_level() -> None:
+    assert faults({"TOKEN_LOG_LEVEL": "TRACE"}) == (
+        "TOKEN_LOG_LEVEL: 'TRACE' is not one of DEBUG, INFO, WARNING, ERROR, CRITICAL",
+    )
+
+
+# Secrets
+
+
+def urls(config: TokenMonitorConfig) -> list[str]:
+    return [url.get_secret_value() for url in config.webhook_url]
+
+
+def test_a_comma_within_an_address_separates_nothing() -> None:
+    text = "https://a.example/?x=1,2 , https://b.example,"
+    assert urls(load({"TOKEN_WEBHOOK_URL": text})) == [
+        "https://a.example/?x=1,2",
+        "https://b.example",
+    ]
+
+
+def test_addresses_as_a_list(write: Write) -> None:
+    file = write("c.yaml", "webhook_url: ['https://a.example', 'https://[::1]:8080/x']")
+    assert urls(load(file=file)) == ["https://a.example", "https://[::1]:8080/x"]
+
+
+def test_an_address_that_is_given_twice_is_one() -> None:
+    assert urls(load(webhook_url=["https://a.example", "https://a.example"])) == [
+        "https://a.example"
+    ]
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["hooks/s3cret", "ftp://a/s3cret", "https:///s3cret", "https://a:x/s3cret", "https://[/s3cret"]
+    + ["https://a/s3 cret", "https://a/s3cret\x07", 5, None],
+)
+def test_what_is_no_address_stays_unsaid(url: object) -> None:
+    assert faults(webhook_url=["https://a.example", url]) == (
+        "argument webhook_url: address 2 of 2 (a secret, not shown) is not an http or https URL "
+        "with a host",
+    )
+
+
+def test_addresses_of_another_type_stay_unsaid() -> None:
+    assert faults(webhook_url={"s3cret": 1}) == (
+        "argument webhook_url: the value (a secret, not shown) is not an http or https URL with a "
+        "host; several comma-separated or as a list",
+    )
+
+
+@pytest.mark.parametrize("token", [" ", "s3 cret", "s3cret\n1", "s3crét", 5])
+def test_what_is_no_token_stays_unsaid(token: object) -> None:
+    assert faults(alerts_token=token) == (
+        "argument alerts_token: the value (a secret, not shown) is not a token of printable ASCII "
+        "characters without spaces",
+    )
+
+
+@pytest.mark.parametrize("shown", [str, repr])
+def test_secrets_are_not_shown(shown: Callable[[object], str]) -> None:
+    config = load(webhook_url="https://a.example/s3cret", alerts_token="s3cret")
+    assert "s3cret" not in shown(config)
+
+
+def test_secrets_are_masked_in_the_document() -> None:
+    config = load(
+        webhook_url=["https://me:s3cret@hooks.slack.com/s3cret?s3cret", "http://[::1]:80/s3cret"],
+        alerts_token="s3cret",
+    )
+    document = config.document(secrets=False)
+    assert document["webhook_url"] == ["https://hooks.slack.com/***", "http://[::1]:80/***"]
+    assert document["alerts_token"] == "***"
+
+
+def test_secrets_are_in_the_document_on_request() -> None:
+    config = load(webhook_url="https://a.example/s3cret", alerts_token="s3cret")
+    document = config.document(secrets=True)
+    assert (document["webhook_url"], document["alerts_token"]) == (
+        ["https://a.example/s3cret"],
+        "s3cret",
+    )
+
+
+def test_no_token_is_asked_for_by_default() -> None:
+    assert load().read_alerts_token() is None
+
+
+def test_the_token_itself() -> None:
+    assert load({"TOKEN_ALERTS_TOKEN": "s3cret"}).read_alerts_token() == "s3cret"
+
+
+def test_the_token_in_a_file(write: Write) -> None:
+    config = load(alerts_token_file=write("token", "s3cret\nmore\n"))
+    assert config.read_alerts_token() == "s3cret"
+
+
+def test_a_token_file_is_read_anew(write: Write) -> None:
+    config = load(alerts_token_file=write("token", "old"))
+    config.read_alerts_token()
+    write("token", "new")
+    assert config.read_alerts_token() == "new"
+
+
+def test_a_token_beside_a_file_of_one() -> None:
+    assert faults({"TOKEN_ALERTS_TOKEN": "s3cret"}, alerts_token_file="token") == (
+        "TOKEN_ALERTS_TOKEN and argument alerts_token_file are both given; leave one of them out",
+    )
+
+
+def test_a_token_file_that_is_missing(write: Write) -> None:
+    write("c.yaml", "")
+    with pytest.raises(ConfigError) as caught:
+        load({"TOKEN_ALERTS_TOKEN_FILE": "token"}).read_alerts_token()
+    assert caught.value.faults == (
+        "TOKEN_ALERTS_TOKEN_FILE: 'token' cannot be read: No such file or directory",
+    )
+
+
+@pytest.mark.parametrize("content", [b"", b"\ns3cret\n", b"\xff\xfe\n", b"s3 cret"])
+def test_a_token_file_without_a_token(write: Write, content: bytes) -> None:
+    write("token", "").write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        load(alerts_token_file="token").read_alerts_token()
+    assert caught.value.faults == (
+        "argument alerts_token_file: 'token' has no token in its first line: a token of printable "
+        "ASCII characters without spaces",
+    )
