@@ -28,14 +28,19 @@ __all__ = ["Exposition", "LedgerReader"]
 _LABELS: Final = "s.project, s.provider, s.model, s.endpoint"
 _TOTALS: Final = ", ".join(f"c.{name}" for name in Totals._fields)
 _TOTAL_SUMS: Final = ", ".join(f"sum(c.{name})" for name in Totals._fields)
-_SUMMED: Final = f"label_set_id, {', '.join(Totals._fields)}"
-# The ends from the quarter-hours, what is between them from the days.
+# Whole UTC days, and what at both ends is to be added to them or taken away. A label set of which
+# nothing is left then has no calls in between.
+_PARTS: Final = f"label_set_id, {', '.join(Totals._fields)}"
+_NEGATED: Final = f"label_set_id, {', '.join(f'-{name}' for name in Totals._fields)}"
 _TOTALS_BETWEEN: Final = (
     f"SELECT {_LABELS}, {_TOTAL_SUMS} FROM ("  # noqa: S608 - all names are of this package
-    f"SELECT {_SUMMED} FROM period WHERE quarter >= ? AND quarter < ? "
-    f"UNION ALL SELECT {_SUMMED} FROM period WHERE quarter >= ? AND quarter < ? "
-    f"UNION ALL SELECT {_SUMMED} FROM day WHERE day >= ? AND day < ?"
-    ") c JOIN label_set s ON s.id = c.label_set_id GROUP BY c.label_set_id"
+    f"SELECT {_PARTS} FROM day WHERE day >= ? AND day < ? "
+    f"UNION ALL SELECT {_PARTS} FROM period WHERE quarter >= ? AND quarter < ? "
+    f"UNION ALL SELECT {_PARTS} FROM period WHERE quarter >= ? AND quarter < ? "
+    f"UNION ALL SELECT {_NEGATED} FROM period WHERE quarter >= ? AND quarter < ? "
+    f"UNION ALL SELECT {_NEGATED} FROM period WHERE quarter >= ? AND quarter < ?"
+    ") c JOIN label_set s ON s.id = c.label_set_id GROUP BY c.label_set_id "
+    "HAVING sum(c.requests_ok) + sum(c.requests_error) > 0"
 )
 # A record's part in each of the sums of `Totals`.
 _OF_RECORD: Final = {
@@ -93,18 +98,10 @@ class LedgerReader:
 
     def totals(self, start_quarter: int, end_quarter: int) -> dict[Labels, Totals]:
         """What the calls from one UTC quarter-hour up to, not including, another add up to."""
-        first_day, end_day = -(-start_quarter // DAY_QUARTERS), end_quarter // DAY_QUARTERS
-        if first_day >= end_day:  # no whole UTC day is in it
-            first_day = end_day = end_quarter // DAY_QUARTERS
-            spans = (start_quarter, end_quarter, 0, 0, 0, 0)
-        else:
-            spans = (
-                *(start_quarter, first_day * DAY_QUARTERS),
-                *(end_day * DAY_QUARTERS, end_quarter),
-                *(first_day, end_day),
-            )
         with self._reading() as connection:
-            return _by_labels(connection.execute(_TOTALS_BETWEEN, spans))
+            return _by_labels(
+                connection.execute(_TOTALS_BETWEEN, _ranges(start_quarter, end_quarter))
+            )
 
     def totals_by_quarter(self, start_quarter: int, end_quarter: int) -> dict[int, Totals]:
         """What all calls add up to in each UTC quarter-hour that has any, in order of time."""
@@ -182,6 +179,21 @@ class LedgerReader:
             self.identity = self.location.identity()
             self._connection = open_for_reading(self.location)
         return self._connection
+
+
+def _ranges(start: int, end: int) -> tuple[int, ...]:
+    """The days, the quarters to add and those to take away that make up a span of quarters.
+
+    The days are those between the midnights (UTC) that are nearest to both ends: so at most half a
+    day of quarters is read at either.
+    """
+    half = DAY_QUARTERS // 2
+    if end - start <= half:
+        return 0, 0, start, end, 0, 0, 0, 0, 0, 0
+    first_day, end_day = (start + half) // DAY_QUARTERS, (end + half) // DAY_QUARTERS
+    first, last = first_day * DAY_QUARTERS, end_day * DAY_QUARTERS
+    # Where an end of a range comes before its start, it is empty.
+    return first_day, end_day, start, first, last, end, first, start, end, last
 
 
 def _by_labels(rows: Iterable[tuple[Any, ...]]) -> dict[Labels, Totals]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import sqlite3
 import threading
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from otel_token_monitor.ledger.batch import Batch
 from otel_token_monitor.ledger.database import Location
@@ -18,11 +20,14 @@ from otel_token_monitor.ledger.errors import (
     LedgerVersionError,
 )
 from otel_token_monitor.ledger.reader import LedgerReader
-from tests.unit.ledger.books import Book, project, record
+from otel_token_monitor.usage import QUARTER_SECONDS, TokenUsage
+from tests.unit.ledger.books import NOW, SECOND, Book, project, record
 from tests.unit.ledger.test_database import FORMAT
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+QUARTER_NS: Final = QUARTER_SECONDS * SECOND
 
 
 def test_a_missing_ledger_is_an_error_and_is_not_made(tmp_path: Path) -> None:
@@ -141,3 +146,35 @@ def test_a_foreign_schema_is_an_error_with_a_remedy(tmp_path: Path) -> None:
         other.execute(f"PRAGMA user_version = {FORMAT}")
     with pytest.raises(LedgerError, match=r"no such table: ledger.*set another directory"):
         LedgerReader(Location.in_directory(tmp_path)).exposition()
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    calls=st.lists(st.tuples(st.integers(0, 500), st.sampled_from("ab"), st.integers(0, 9))),
+    ends=st.lists(st.integers(0, 500), min_size=2, max_size=2).map(sorted),
+)
+def test_any_span_of_quarter_hours_has_the_calls_in_it(
+    calls: list[tuple[int, str, int]], ends: list[int]
+) -> None:
+    book = Book(Location.in_memory())
+    base = NOW // QUARTER_NS // 96 * 96
+    start, end = (base + away for away in ends)
+    book.write(
+        *(
+            record(
+                number,
+                project(name),
+                time_ns=(base + away) * QUARTER_NS,
+                usage=TokenUsage(input=tokens),
+            )
+            for number, (away, name, tokens) in enumerate(calls)
+        )
+    )
+    expected: dict[str, tuple[int, int]] = {}
+    for away, name, tokens in calls:
+        if start <= base + away < end:
+            known = expected.get(name, (0, 0))
+            expected[name] = known[0] + 1, known[1] + tokens
+    found = book.reader.totals(start, end)
+    assert {s.project: (t.requests, t.total_tokens) for s, t in found.items()} == expected
+    book.close()
