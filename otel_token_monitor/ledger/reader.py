@@ -16,8 +16,9 @@ from otel_token_monitor.ledger.database import (
     transaction,
 )
 from otel_token_monitor.ledger.errors import explain
+from otel_token_monitor.ledger.label_sets import IDLE_SECONDS
 from otel_token_monitor.ledger.policies import PolicyStanding, read_policy
-from otel_token_monitor.ledger.writer import DAY_QUARTERS, IDLE_SECONDS
+from otel_token_monitor.ledger.writer import DAY_QUARTERS
 from otel_token_monitor.usage import Labels, Sums, TokenUsage, Totals
 
 if TYPE_CHECKING:

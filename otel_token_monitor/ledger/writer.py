@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 import sqlite3
 import time
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
@@ -25,12 +25,11 @@ from otel_token_monitor.ledger.errors import (
     LedgerRefusedError,
     explain,
 )
+from otel_token_monitor.ledger.label_sets import LabelSets
 from otel_token_monitor.usage import (
     DURATION_BOUNDS,
     FIRST_TOKEN_BOUNDS,
-    OTHER,
     TOKEN_BOUNDS,
-    Labels,
     Sums,
     TokenUsage,
     Totals,
@@ -38,20 +37,18 @@ from otel_token_monitor.usage import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
-__all__ = ["DAY_QUARTERS", "IDLE_SECONDS", "LedgerWriter"]
+__all__ = ["DAY_QUARTERS", "Chore", "LedgerWriter"]
 
 T = TypeVar("T")
 
+Chore = Callable[[sqlite3.Connection, int, bool], None]
+"""What is done now and then: with the time (UTC ns), and whether the ledger was just opened."""
+
 DAY_QUARTERS: Final = 96
 """The quarter-hours of a UTC day."""
-IDLE_SECONDS: Final = 30 * 86400
-"""A label set that nothing was counted under for so long leaves the exposition."""
-
-# How many label sets a writer remembers the place of, and how long it trusts its memory.
-_REMEMBERED: Final = 4096
-_TRUSTED_SECONDS: Final = 3600
+_CHORE_SECONDS: Final = 60
 _WRITERS_KEPT_NS: Final = 7 * 86400 * 1_000_000_000
 
 
@@ -119,23 +116,14 @@ _FORGET_RECORDS: Final = (
 _NO_USAGE: Final = (None,) * len(TokenUsage._fields)
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Which rows a label set counts in: its own, and the cumulative ones (perhaps `other`'s)."""
-
-    label_set_id: int
-    series_id: int
-    overflows: bool
-    found_at: int
-
-
 class LedgerWriter:
     """Writes batches to one ledger, each exactly once.
 
     Not thread-safe: one thread at a time. `max_label_sets` caps the label sets with cumulative
     rows of their own; `clock` gives UTC nanoseconds since the epoch. Every method raises a
     LedgerError when the ledger cannot be written; the same batch is then given again until it is
-    in, unless it was a LedgerRefusedError.
+    in, unless it was a LedgerRefusedError. `chore`, if set, is done within a transaction when the
+    ledger is opened and then once a minute.
     """
 
     def __init__(
@@ -146,14 +134,15 @@ class LedgerWriter:
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self.location = location
-        self._max_label_sets = max_label_sets
+        self._label_sets = LabelSets(max_label_sets, in_memory=location.path is None)
         self._clock = clock
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
-        self._places: dict[Labels, _Place] = {}
         self._id = secrets.token_hex(8)
         self._batch = 0
         self._uncertain = False
+        self.chore: Chore | None = None
+        self._chore_ns: int | None = None
 
     def write(self, batch: Batch) -> int:
         """Commit a batch; returns how many of its records were in the ledger already."""
@@ -166,10 +155,11 @@ class LedgerWriter:
                 else:
                     known = self._apply(connection, batch, now_ns)
                     self._sign(connection, now_ns)
+                chore_done = self._do_chore(connection, now_ns)
         except BaseException as error:
             # Label sets that were made within are gone again. An error (or Ctrl-C) in the middle
             # of a commit leaves open whether the batch is in.
-            self._places.clear()
+            self._label_sets.forget()
             self._uncertain = True
             if isinstance(error, _REFUSALS):
                 raise LedgerRefusedError(f"a call cannot be written: {error}") from error
@@ -178,6 +168,7 @@ class LedgerWriter:
             raise
         self._uncertain = False
         self._batch += 1
+        self._chore_ns = now_ns if chore_done else self._chore_ns
         return known
 
     def run(self, action: Callable[[sqlite3.Connection], T]) -> T:
@@ -192,6 +183,9 @@ class LedgerWriter:
     def open(self) -> None:
         """Open the ledger, or create it, ahead of the first batch."""
         self._ready()
+        now_ns = self._clock()
+        if self._is_chore_due(now_ns) and self.run(lambda c: self._do_chore(c, now_ns)):
+            self._chore_ns = now_ns
 
     def close(self) -> None:
         """Close the connection; the next batch opens another. A ledger in memory may be gone."""
@@ -214,7 +208,8 @@ class LedgerWriter:
             _complete(self._connection)
             self.close()
         if self._connection is None:
-            self._places.clear()
+            self._label_sets.forget()
+            self._chore_ns = None
             before = self.location.identity()
             try:
                 self._connection = connect(self.location)
@@ -222,6 +217,19 @@ class LedgerWriter:
                 self._set_aside(error, before)
             self._identity = before or self.location.identity()
         return self._connection
+
+    def _is_chore_due(self, now_ns: int) -> bool:
+        done = self._chore_ns
+        return self.chore is not None and (
+            done is None or not 0 <= now_ns - done < _CHORE_SECONDS * 1_000_000_000
+        )
+
+    def _do_chore(self, connection: sqlite3.Connection, now_ns: int) -> bool:
+        """Do what is due; whether it was."""
+        if self.chore is None or not self._is_chore_due(now_ns):
+            return False
+        self.chore(connection, now_ns, self._chore_ns is None)
+        return True
 
     def _give_up(self, error: sqlite3.Error) -> NoReturn:
         explained = explain(self.location, error)
@@ -292,7 +300,7 @@ class LedgerWriter:
         # The columns are in the order of the fields.
         return (
             *record[:2],
-            self._place(connection, record.labels, now).label_set_id,
+            self._label_sets.place(connection, record.labels, now).label_set_id,
             *record[3:5],
             *(_NO_USAGE if record.usage is None else record.usage),
             *record[6:],
@@ -303,7 +311,7 @@ class LedgerWriter:
         series: dict[int, Sums] = {}
         overflow = 0
         for (labels, quarter), added in sums.items():
-            place = self._place(connection, labels, now)
+            place = self._label_sets.place(connection, labels, now)
             periods.append((quarter, place.label_set_id, *added.totals))
             if place.overflows:
                 overflow += added.totals.requests
@@ -317,40 +325,6 @@ class LedgerWriter:
         if overflow:
             connection.execute(_ADD_HEALTH, (LABEL_OVERFLOW, overflow))
         _add_series(connection, series.items())
-
-    def _place(self, connection: sqlite3.Connection, labels: Labels, now: int) -> _Place:
-        """Where a label set counts, remembered for a while."""
-        place = self._places.get(labels)
-        # Compared both ways: after the clock was set back, what was remembered says nothing.
-        if place is not None and 0 <= now - place.found_at < _TRUSTED_SECONDS:
-            return place
-        if len(self._places) >= _REMEMBERED:
-            self._places.clear()
-        label_set_id, last_counted = _label_set(connection, labels)
-        series_id, overflows = label_set_id, False
-        since = now - IDLE_SECONDS
-        if labels != OTHER and (last_counted is None or last_counted < since):
-            other_id, other_counted = _label_set(connection, OTHER)
-            overflows = self._is_full(connection, since, besides=other_id)
-            if overflows:
-                if self.location.path is None and last_counted is None:
-                    # Memory is bounded: there, reports have such sets as `other`, too.
-                    connection.execute("DELETE FROM label_set WHERE id = ?", (label_set_id,))
-                    label_set_id = other_id
-                series_id, last_counted = other_id, other_counted
-        if last_counted is None or last_counted < now:
-            connection.execute(
-                "UPDATE label_set SET last_counted = ? WHERE id = ?", (now, series_id)
-            )
-        place = self._places[labels] = _Place(label_set_id, series_id, overflows, now)
-        return place
-
-    def _is_full(self, connection: sqlite3.Connection, since: int, *, besides: int) -> bool:
-        """Whether no more label sets may have cumulative rows of their own."""
-        (active,) = connection.execute(
-            "SELECT count(*) FROM label_set WHERE last_counted >= ? AND id <> ?", (since, besides)
-        ).fetchone()
-        return bool(active >= self._max_label_sets)
 
 
 def _complete(connection: sqlite3.Connection) -> None:
@@ -368,21 +342,6 @@ def _insert(connection: sqlite3.Connection, rows: list[tuple[object, ...]]) -> i
             inserted += connection.execute(_INSERT_RECORDS[number], values).rowcount
             done += number
     return inserted
-
-
-def _label_set(connection: sqlite3.Connection, labels: Labels) -> tuple[int, int | None]:
-    """The id of a label set, which is made if need be, and when it last counted."""
-    row = connection.execute(
-        "SELECT id, last_counted FROM label_set "
-        "WHERE project = ? AND provider = ? AND model = ? AND endpoint = ?",
-        labels,
-    ).fetchone()
-    if row is not None:
-        return int(row[0]), row[1]
-    cursor = connection.execute(
-        "INSERT INTO label_set (project, provider, model, endpoint) VALUES (?, ?, ?, ?)", labels
-    )
-    return int(cursor.lastrowid or 0), None
 
 
 def _add_series(connection: sqlite3.Connection, series: Iterable[tuple[int, Sums]]) -> None:

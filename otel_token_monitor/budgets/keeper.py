@@ -1,0 +1,44 @@
+"""Keeping an application's policy with its ledger, and hearing whose policy holds there."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from otel_token_monitor.ledger.policies import PolicyStanding, declare_policy
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from otel_token_monitor.budgets.policy import Policy
+
+__all__ = ["PolicyKeeper"]
+
+_log = logging.getLogger("otel_token_monitor")
+
+
+class PolicyKeeper:
+    """Declares a policy in a ledger: the chore of its writer.
+
+    `standing` is whose policy held there when it was declared last. A disagreement between running
+    applications is logged once.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        self._row = policy.row()
+        self._said = False
+        self.standing = PolicyStanding()
+
+    def __call__(self, connection: sqlite3.Connection, now_ns: int, opened: bool) -> None:  # noqa: FBT001
+        """Declare it, within a transaction of the writer's."""
+        self.standing = declare_policy(connection, self._row, now_ns, starting=opened)
+        if self.standing.contested and not self._said:
+            self._said = True
+            _log.warning(
+                "applications that count into this ledger disagree about limits, thresholds or "
+                "the time zone: those of the one that started last hold%s. Give them the same "
+                "configuration, or ledgers of their own.",
+                ", which are this application's"
+                if self.standing.document == self._row.document
+                else ", not this application's",
+            )
