@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -9,7 +10,78 @@ from otel_token_monitor.config import VARIABLES, TokenMonitorConfig
 from otel_token_monitor.views.metrics import METRICS
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
+ARGUMENTS = {"project", "data_dir", "host", "port", "serve", "instrumentation"}
 NOTE = "<!-- Written by scripts/generate_docs.py (`make docs`): edit the code, not this page. -->"
+
+_CONFIGURATION_HEAD = f"""\
+# Configuration
+
+{NOTE}
+
+Each setting may be an argument of `TokenMonitorConfig()` (those marked `()` also of
+`instrument()`), an environment variable, or a key in a YAML or JSON file (`config=` or
+`TOKEN_MONITOR_CONFIG`). The first that is given holds: argument, environment, file, default.
+Variables may also stand in a file `.env` in the working directory; the environment goes
+before it. What cannot be used is refused at start, in one message that lists every fault.
+
+| key | environment variable | takes | default |
+|---|---|---|---|"""
+
+_CONFIGURATION_FOOT = """
+Without a project anywhere, `OTEL_SERVICE_NAME` names it.
+
+```yaml
+# token-monitor.yaml
+project: checkout
+data_dir: /var/lib/checkout/tokens
+timezone: Asia/Seoul                # whose midnight ends a day
+provider_hosts:
+  llm-gateway.internal: openai      # a gateway that passes calls on to OpenAI
+  "127.0.0.1:8001": vllm
+inbound_projects: [search, support] # accepted from callers' baggage (`token.project`)
+```
+
+## Limits
+
+Limits that stand at the top level, or in variables, are those of the whole ledger. A file may
+also limit projects, models, and models within a project. A model's key is a pattern: `*` stands
+for anything. What is left out has no limit. Days and months are those of `timezone`; a minute
+is the last 60 seconds. Tokens and requests are whole numbers, costs are in US dollars.
+
+```yaml
+daily_limit: 2000000                # tokens a day, all projects together
+monthly_cost_limit: 400             # US dollars
+warning_threshold: 0.8              # WARNING from 80 % of a limit on
+alert_threshold: 0.9                # CRITICAL from 90 % on
+projects:
+  checkout:
+    daily_limit: 500000
+    requests_per_minute_limit: 300
+    monthly_cost_limit:             # a limit with thresholds of its own
+      limit: 149.99
+      warning_threshold: 0.7
+      alert_threshold: 0.95
+    models:
+      gpt-5*:                       # these models within this project
+        per_minute_limit: 100000
+  search:
+    requests_per_day_limit: 20000
+models:
+  o3:                               # this model over all projects
+    daily_cost_limit: 5
+```
+
+Each of `projects.<project>`, `projects.<project>.models.<pattern>` and `models.<pattern>` takes
+`daily_limit`, `monthly_limit` and `per_minute_limit` (tokens), `requests_per_minute_limit`,
+`requests_per_day_limit` and `requests_per_month_limit`, `daily_cost_limit` and
+`monthly_cost_limit`.
+
+## Secrets
+
+The addresses in `webhook_url` and `alerts_token` are secrets: they are never logged or shown,
+but `save_to_file` writes them in clear, to a file that only its owner can read. To keep the token
+out of variables, name a file that has it in `alerts_token_file`.
+"""
 
 
 def metrics_page() -> str:
@@ -36,42 +108,18 @@ def metrics_page() -> str:
 
 def configuration_page() -> str:
     """Every setting, with its environment variable, what it takes and its default."""
-    lines = [
-        "# Configuration",
-        "",
-        NOTE,
-        "",
-        "Each setting may be an argument of `instrument()` (those marked `()`), an environment",
-        "variable, or a key in a YAML or JSON file (`config=` or `TOKEN_MONITOR_CONFIG`). The",
-        "first that is given holds: argument, environment, file, default. What cannot be used is",
-        "refused at start, in one message that lists every fault.",
-        "",
-        "| key | environment variable | takes | default |",
-        "|---|---|---|---|",
-    ]
-    arguments = {"project", "data_dir", "host", "port", "serve", "instrumentation"}
-    defaults = TokenMonitorConfig().model_dump()
-    for key, variable in VARIABLES.items():
-        takes = TokenMonitorConfig.model_fields[key].description
-        default = defaults[key]
-        shown = "-" if default in (None, {}, frozenset()) else f"`{default}`"
-        name = f"`{key}` `()`" if key in arguments else f"`{key}`"
-        lines.append(f"| {name} | `{variable}` | {takes} | {shown} |")
-    lines += [
-        "",
-        "Without a project anywhere, `OTEL_SERVICE_NAME` names it.",
-        "",
-        "```yaml",
-        "# token-monitor.yaml",
-        "project: checkout",
-        "data_dir: /var/lib/checkout/tokens",
-        "provider_hosts:",
-        "  llm-gateway.internal: openai      # a gateway that passes calls on to OpenAI",
-        '  "127.0.0.1:8001": vllm',
-        "inbound_projects: [search, support] # accepted from callers' baggage (`token.project`)",
-        "```",
-    ]
-    return "\n".join(lines) + "\n"
+    defaults = TokenMonitorConfig(environ={}).document(secrets=False)
+    table = [_row(field, default) for field, default in defaults.items()]
+    return "\n".join((_CONFIGURATION_HEAD, *table, _CONFIGURATION_FOOT))
+
+
+def _row(field: str, default: object) -> str:
+    variable = f"`{VARIABLES[field]}`" if field in VARIABLES else "-"
+    takes = TokenMonitorConfig.model_fields[field].description
+    shown = default if isinstance(default, str) else json.dumps(default)
+    shown = "-" if default in (None, {}, []) else f"`{shown}`"
+    name = f"`{field}` `()`" if field in ARGUMENTS else f"`{field}`"
+    return f"| {name} | {variable} | {takes} | {shown} |"
 
 
 def main() -> int:

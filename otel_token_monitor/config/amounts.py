@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["COUNT", "DOLLARS", "SHARE", "Amount", "plain_number"]
 
@@ -62,12 +64,11 @@ def _share(value: object) -> float:
 
 
 COUNT: Final = Amount(
-    f"a whole number from 1 to {_MAX_COUNT} (no limit: leave it out)",
+    "a whole number from 1 to 10^15; leave it out for no limit",
     _count,
 )
 DOLLARS: Final = Amount(
-    f"an amount in US dollars over 0, up to {_MAX_DOLLARS}, with at most 9 decimal places "
-    "(no limit: leave it out)",
+    "US dollars over 0 and up to 10^9, with at most 9 decimal places; leave it out for no limit",
     _dollars,
 )
 SHARE: Final = Amount("a share over 0 and up to 1, such as 0.8", _share)

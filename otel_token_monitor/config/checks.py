@@ -8,7 +8,8 @@ from otel_token_monitor.config.faults import key_text
 from otel_token_monitor.config.limits import LIMITS, LimitSetting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Set
+    from collections.abc import Iterator, Mapping
+    from collections.abc import Set as AbstractSet
 
 __all__ = ["combination_faults"]
 
@@ -17,7 +18,7 @@ _REMEDY: Final = "lower the one or raise the other"
 
 
 def combination_faults(
-    fields: Mapping[str, Any], origins: Mapping[str, str], wrong: Set[str]
+    fields: Mapping[str, Any], origins: Mapping[str, str], wrong: AbstractSet[str]
 ) -> Iterator[str]:
     """A line for each combination of values that cannot be.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Self
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-__all__ = ["ConfigError", "PartFaults", "key_text", "shown", "unknown"]
+__all__ = ["ConfigError", "PartsError", "key_text", "shown", "unknown"]
 
 _SHOWN_LENGTH: Final = 80
 
@@ -25,7 +25,7 @@ class ConfigError(ValueError):
         return type(self), (self.faults,)
 
 
-class PartFaults(ValueError):
+class PartsError(ValueError):
     """What is wrong within a value: each of `lines` continues the key that the value has.
 
     As in `.checkout.daily_limit: 0 is not a whole number from 1 up`.

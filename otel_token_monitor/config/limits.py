@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from decimal import Decimal
+from decimal import Decimal  # noqa: TC003 - pydantic looks up the types of dataclasses
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from otel_token_monitor.config.amounts import COUNT, DOLLARS, SHARE, Amount, plain_number
-from otel_token_monitor.config.faults import PartFaults, key_text, shown, unknown
+from otel_token_monitor.config.faults import PartsError, key_text, shown, unknown
 from otel_token_monitor.usage import MAX_PROJECT_LENGTH, check_project
 
 if TYPE_CHECKING:
@@ -105,14 +105,14 @@ class ProjectLimits(ScopeLimits):
 def read_limit(value: object, amount: Amount) -> LimitSetting:
     """The limit that a number means, or a mapping of `limit` and thresholds.
 
-    Raises PartFaults.
+    Raises PartsError.
     """
     if not isinstance(value, Mapping | LimitSetting):
         return LimitSetting(limit=_number(value, amount))
     amounts = {"limit": amount, "warning_threshold": SHARE, "alert_threshold": SHARE}
     document = _mapping(value, amounts)
     if document.get("limit") is None:
-        raise PartFaults([f": {shown(document)} has no limit; add limit: and a number"])
+        raise PartsError([f": {shown(document)} has no limit; add limit: and a number"])
     return LimitSetting(
         **_settings(document, amounts, lambda name, part: _number(part, amounts[name]))
     )
@@ -121,7 +121,7 @@ def read_limit(value: object, amount: Amount) -> LimitSetting:
 def model_limits(value: object) -> dict[str, ScopeLimits]:
     """The limits by model glob that a mapping holds.
 
-    Raises PartFaults.
+    Raises PartsError.
     """
     return _named(value, _is_glob, _GLOB, _scope)
 
@@ -129,7 +129,7 @@ def model_limits(value: object) -> dict[str, ScopeLimits]:
 def project_limits(value: object) -> dict[str, ProjectLimits]:
     """The limits by project that a mapping holds.
 
-    Raises PartFaults.
+    Raises PartsError.
     """
     return _named(value, _is_project, _PROJECT, _project)
 
@@ -138,7 +138,7 @@ def _number(value: object, amount: Amount) -> Any:
     try:
         return amount.read(value)
     except ValueError:
-        raise PartFaults([f": {shown(value)} is not {amount.takes}"]) from None
+        raise PartsError([f": {shown(value)} is not {amount.takes}"]) from None
 
 
 def _scope(value: object) -> ScopeLimits:
@@ -180,7 +180,7 @@ def _mapping(value: object, keys: Collection[str]) -> Mapping[object, object]:
     if isinstance(value, LimitSetting | ScopeLimits):
         return {item.name: getattr(value, item.name) for item in fields(value)}
     if not isinstance(value, Mapping):
-        raise PartFaults([f": {shown(value)} is not a mapping with keys of {', '.join(keys)}"])
+        raise PartsError([f": {shown(value)} is not a mapping with keys of {', '.join(keys)}"])
     return value
 
 
@@ -199,7 +199,7 @@ def _named(
 ) -> dict[str, _T]:
     """Each part, read, by a name that it may have."""
     if not isinstance(value, Mapping):
-        raise PartFaults([f": {shown(value)} is not a mapping whose keys are {takes}"])
+        raise PartsError([f": {shown(value)} is not a mapping whose keys are {takes}"])
     return _each(
         value,
         lambda key: None if may(key) else f": {shown(key)} is not {takes}",
@@ -212,7 +212,7 @@ def _each(
     fault_of: Callable[[object], str | None],
     read: Callable[[str, object], _T],
 ) -> dict[str, _T]:
-    """Each part, read; raises PartFaults with what is wrong with any key or part."""
+    """Each part, read; raises PartsError with what is wrong with any key or part."""
     parts: dict[str, _T] = {}
     faults: list[str] = []
     for key, part in document.items():
@@ -221,8 +221,8 @@ def _each(
             continue
         try:
             parts[key] = read(key, part)
-        except PartFaults as error:
+        except PartsError as error:
             faults += [f".{key_text(key)}{line}" for line in error.lines]
     if faults:
-        raise PartFaults(faults)
+        raise PartsError(faults)
     return parts

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -19,11 +18,14 @@ from pydantic import (
 from otel_token_monitor.config import documents, values
 from otel_token_monitor.config.amounts import COUNT, DOLLARS, SHARE
 from otel_token_monitor.config.checks import combination_faults
-from otel_token_monitor.config.faults import ConfigError, PartFaults, shown, unknown
+from otel_token_monitor.config.faults import ConfigError, PartsError, shown, unknown
 from otel_token_monitor.config.files import write_file
 from otel_token_monitor.config.sources import Given, gathered, of_arguments, of_environment
 from otel_token_monitor.config.timezones import TIMEZONE
 from otel_token_monitor.usage import MAX_PROJECT_LENGTH
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["TokenMonitorConfig"]
 
@@ -45,7 +47,7 @@ class TokenMonitorConfig(BaseModel):
     Raises ConfigError, which names every fault; so does an assignment to a field.
     """
 
-    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+    model_config = ConfigDict(extra="forbid", validate_assignment=True, hide_input_in_errors=True)
 
     project: Annotated[
         values.Project,
@@ -238,13 +240,13 @@ class TokenMonitorConfig(BaseModel):
         self._take(of_environment(environ, faults), faults)
 
     def replaced(self, **arguments: object) -> Self:
-        """This configuration with other values for some fields; None leaves one as it is.
+        """The same configuration but for the fields given; None leaves one as it is.
 
         Raises ConfigError.
         """
         faults: list[str] = []
         given = of_arguments(type(self).model_fields, arguments, faults)
-        other = self.model_copy()
+        other = self.model_copy(deep=True)
         other._take(given, faults)  # noqa: SLF001 - one of us
         return other
 
@@ -337,7 +339,7 @@ class TokenMonitorConfig(BaseModel):
     def _faults(cls, field: str, key: str, value: object, error: ValidationError) -> list[str]:
         for part in error.errors():
             cause = part.get("ctx", {}).get("error")
-            if isinstance(cause, PartFaults):
+            if isinstance(cause, PartsError):
                 return [f"{key}{line}" for line in cause.lines]
         # A field has an error for each of its parts that is wrong: one line will do.
         said = "the value (a secret, not shown)" if field in _SECRETS else shown(value)

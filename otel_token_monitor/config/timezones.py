@@ -6,7 +6,7 @@ import zoneinfo
 from difflib import get_close_matches
 from typing import Final
 
-from otel_token_monitor.config.faults import PartFaults, shown
+from otel_token_monitor.config.faults import PartsError, shown
 
 __all__ = ["TIMEZONE", "check_timezone"]
 
@@ -19,7 +19,7 @@ _NO_ZONES: Final = ("posix", "right", "localtime", "Factory")
 def check_timezone(name: str) -> str:
     """The name, if zoneinfo knows a zone by it.
 
-    Raises PartFaults, with the names that are close.
+    Raises PartsError, with the names that are close.
     """
     if not name.startswith(_NO_ZONES):
         try:
@@ -29,7 +29,7 @@ def check_timezone(name: str) -> str:
             pass
     close = _close(name)
     meant = f"; did you mean {' or '.join(close)}?" if close else ""
-    raise PartFaults([f": {shown(name)} is not {TIMEZONE}{meant}"])
+    raise PartsError([f": {shown(name)} is not {TIMEZONE}{meant}"])
 
 
 def _close(name: str) -> list[str]:

@@ -12,14 +12,13 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
-    PlainValidator,
     SecretStr,
     Strict,
     StringConstraints,
 )
 
 from otel_token_monitor.config.amounts import COUNT, DOLLARS, SHARE, Amount
-from otel_token_monitor.config.faults import PartFaults
+from otel_token_monitor.config.faults import PartsError
 from otel_token_monitor.config.limits import (
     LimitSetting,
     ProjectLimits,
@@ -33,6 +32,8 @@ from otel_token_monitor.usage import check_project
 
 __all__ = [
     "FLAG",
+    "TOKEN",
+    "WEBHOOK_URL",
     "CostLimit",
     "CountLimit",
     "Directory",
@@ -47,8 +48,6 @@ __all__ = [
     "Share",
     "TimeZone",
     "Token",
-    "TOKEN",
-    "WEBHOOK_URL",
     "WebhookUrls",
     "Whole",
     "masked_url",
@@ -141,7 +140,7 @@ def _webhook_urls(value: object) -> tuple[SecretStr, ...]:
         else:
             urls[url] = SecretStr(url)
     if faults:
-        raise PartFaults(faults)
+        raise PartsError(faults)
     return tuple(urls.values())
 
 
@@ -172,12 +171,12 @@ def read_token(value: object) -> SecretStr | None:
 
 
 WEBHOOK_URL: Final = "an http or https URL with a host"
-TOKEN: Final = "printable ASCII characters without spaces"  # noqa: S105 - what tokens are made of
+TOKEN: Final = "a token of printable ASCII characters without spaces"  # noqa: S105 - of any
 
 Flag = Annotated[bool, BeforeValidator(_boolean), Strict()]
 Whole = Annotated[int, BeforeValidator(_number)]
 Seconds = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
-Share = Annotated[float, PlainValidator(SHARE.read)]
+Share = Annotated[float, BeforeValidator(SHARE.read)]
 Project = Annotated[str, AfterValidator(check_project)]
 Directory = Annotated[str, BeforeValidator(_path), AfterValidator(_is_path)]
 # Lengths have no place in these patterns: `{1,128}` takes 40 ms to compile.
@@ -185,9 +184,9 @@ Host = Annotated[str, StringConstraints(pattern=r"^[^\s\p{C}]+$")]
 HostGlob = Annotated[str, StringConstraints(pattern=r"^[^\s\p{C}=/]+$")]
 Provider = Annotated[str, StringConstraints(pattern=r"^[^\s\p{C}]+$", max_length=128)]
 TimeZone = Annotated[str, AfterValidator(check_timezone)]
-WebhookUrls = Annotated[tuple[SecretStr, ...], PlainValidator(_webhook_urls)]
-Token = Annotated[SecretStr | None, PlainValidator(read_token)]
-CountLimit = Annotated[LimitSetting | None, PlainValidator(partial(_limit, COUNT))]
-CostLimit = Annotated[LimitSetting | None, PlainValidator(partial(_limit, DOLLARS))]
-Projects = Annotated[dict[str, ProjectLimits], PlainValidator(project_limits)]
-Models = Annotated[dict[str, ScopeLimits], PlainValidator(model_limits)]
+WebhookUrls = Annotated[tuple[SecretStr, ...], BeforeValidator(_webhook_urls)]
+Token = Annotated[SecretStr | None, BeforeValidator(read_token)]
+CountLimit = Annotated[LimitSetting | None, BeforeValidator(partial(_limit, COUNT))]
+CostLimit = Annotated[LimitSetting | None, BeforeValidator(partial(_limit, DOLLARS))]
+Projects = Annotated[dict[str, ProjectLimits], BeforeValidator(project_limits)]
+Models = Annotated[dict[str, ScopeLimits], BeforeValidator(model_limits)]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import stat
+from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from otel_token_monitor.config import CONFIG_VARIABLE, TokenMonitorConfig
+from otel_token_monitor.config import CONFIG_VARIABLE, LIMITS, ConfigError, TokenMonitorConfig
 from tests.unit.config.loading import KNOWN, faults, load
 
 if TYPE_CHECKING:
@@ -193,3 +197,159 @@ def test_a_value_that_would_not_fit_into_memory_is_shortened(write: Write) -> No
     lines += [f"x{n}: &x{n} [{', '.join([f'*x{n - 1}'] * 10)}]" for n in range(1, 30)]
     (*_, fault) = faults(file=write("c.yaml", "\n".join([*lines, "port: *x29"])))
     assert len(fault) == len("c.yaml: port:  is not a whole number from 0 to 65535") + 80
+
+
+# Saving
+
+
+@pytest.mark.parametrize("name", ["c.json", "c.yaml", "c.yml"])
+def test_what_is_saved_is_loaded(write: Write, name: str) -> None:
+    config = load(
+        project="checkout",
+        daily_cost_limit="999999999.123456789",
+        projects={"my team": {"daily_limit": {"limit": 5, "alert_threshold": 1}}},
+        webhook_url="https://a.example/s3cret",
+        inbound_projects="b,a",
+    )
+    write(name, "")
+    config.save_to_file(name)
+    assert TokenMonitorConfig.load_from_file(name) == config
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("c.json", '{\n  "port": 1,\n  "daily_limit": 5,\n  "alert_threshold": 0.95\n}\n'),
+        ("c.yaml", "port: 1\ndaily_limit: 5\nalert_threshold: 0.95\n"),
+    ],
+)
+def test_only_what_differs_is_saved(tmp_path: Path, name: str, text: str) -> None:
+    config = load(alert_threshold=0.95, daily_limit=5, port=1, project="default")
+    config.save_to_file(tmp_path / name)
+    assert (tmp_path / name).read_text(encoding="utf-8") == text
+
+
+@pytest.mark.parametrize("name", ["c.json", "c.yaml"])
+def test_defaults_are_saved_too(tmp_path: Path, name: str) -> None:
+    load().save_to_file(tmp_path / name)
+    assert TokenMonitorConfig.load_from_file(tmp_path / name) == load()
+
+
+def test_directories_of_a_saved_file_are_made(tmp_path: Path) -> None:
+    load(port=1).save_to_file(tmp_path / "a" / "b" / "c.json")
+    assert TokenMonitorConfig.load_from_file(tmp_path / "a" / "b" / "c.json").port == 1
+
+
+def test_only_its_owner_can_read_a_saved_file(write: Write) -> None:
+    file = write("c.yaml", "port: 2")
+    file.chmod(0o644)
+    load(port=1).save_to_file(file)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_a_saved_file_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    load(port=1).save_to_file(tmp_path / "c.yaml")
+    assert list(tmp_path.iterdir()) == [tmp_path / "c.yaml"]
+
+
+def test_a_link_goes_on_pointing_to_what_is_saved(write: Write) -> None:
+    file = write("c.yaml", "port: 2")
+    Path("link.yaml").symlink_to(file)
+    load(port=1).save_to_file("link.yaml")
+    assert Path("link.yaml").is_symlink()
+    assert file.read_text(encoding="utf-8") == "port: 1\n"
+
+
+def unsaved(path: str) -> tuple[str, ...]:
+    with pytest.raises(ConfigError) as caught:
+        load(port=1).save_to_file(path)
+    return caught.value.faults
+
+
+@pytest.mark.parametrize("name", ["c.toml", "c", ""])
+def test_a_file_of_another_kind_is_not_saved(name: str) -> None:
+    assert unsaved(name) == (f"{name!r} is not a file that ends in .yaml, .yml or .json",)
+
+
+def test_a_file_where_a_directory_should_be(write: Write) -> None:
+    write("c", "")
+    assert unsaved("c/c.yaml") == ("'c/c.yaml' cannot be written: File exists",)
+
+
+def test_a_directory_where_the_file_should_be(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml" / "d").mkdir(parents=True)
+    (fault,) = unsaved(str(tmp_path / "c.yaml"))
+    assert fault.endswith(" cannot be written: Is a directory")
+    assert list(tmp_path.iterdir()) == [tmp_path / "c.yaml"]
+
+
+def test_a_path_that_no_saved_file_can_have() -> None:
+    assert unsaved("\0.yaml") == (r"'\x00.yaml' cannot be written: embedded null byte",)
+
+
+# Any configuration
+
+WORDS = st.text(
+    st.characters(exclude_categories=["C", "Zl", "Zp", "Zs"], exclude_characters=",="), min_size=1
+)
+PATHS = st.text(st.characters(exclude_characters="\0"), min_size=1).filter(str.strip)
+SHARES = st.floats(0, 1, exclude_min=True)
+COUNTS = st.integers(1, 10**15)
+COSTS = st.integers(1, 10**18).map(lambda nano: Decimal(nano).scaleb(-9))
+
+
+def limits(amounts: st.SearchStrategy[int] | st.SearchStrategy[Decimal]) -> st.SearchStrategy[Any]:
+    thresholds = st.tuples(SHARES, SHARES).map(sorted).filter(lambda pair: pair[0] < pair[1])
+    own = st.builds(
+        lambda limit, pair: {
+            "limit": limit,
+            "warning_threshold": pair[0],
+            "alert_threshold": pair[1],
+        },
+        amounts,
+        thresholds,
+    )
+    return amounts | own
+
+
+SCOPE: dict[str, st.SearchStrategy[Any]] = {
+    name: limits(COSTS if "cost" in name else COUNTS) for name in LIMITS
+}
+SCOPES = st.fixed_dictionaries({}, optional=SCOPE)
+PROJECT_NAMES = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=9)
+MODELS = st.dictionaries(PROJECT_NAMES, SCOPES, max_size=2)
+PROJECTS = st.fixed_dictionaries({}, optional={**SCOPE, "models": MODELS})
+
+
+@given(
+    name=st.sampled_from(["any.json", "any.yaml"]),
+    arguments=st.fixed_dictionaries(
+        {},
+        optional={
+            **SCOPE,
+            "project": PROJECT_NAMES,
+            "data_dir": PATHS,
+            "alerts_token_file": PATHS,
+            "port": st.integers(0, 65535),
+            "serve": st.booleans(),
+            "auto_monitor": st.booleans(),
+            "drain_interval": st.floats(0.005, 5),
+            "inbound_projects": st.frozensets(PROJECT_NAMES),
+            "provider_hosts": st.dictionaries(st.just("a.example"), PROJECT_NAMES),
+            "projects": st.dictionaries(PROJECT_NAMES, PROJECTS, max_size=2),
+            "models": MODELS,
+            "warning_threshold": st.floats(0.01, 0.8),
+            "alert_threshold": st.floats(0.81, 1),
+            "timezone": st.sampled_from(["UTC", "Asia/Seoul"]),
+            "webhook_url": st.lists(WORDS.map("https://a.example/{}".format)),
+            "log_level": st.sampled_from(["DEBUG", "ERROR"]),
+        },
+    ),
+)
+def test_any_configuration_is_loaded_as_it_was_saved(
+    tmp_path_factory: pytest.TempPathFactory, name: str, arguments: dict[str, Any]
+) -> None:
+    config = load({}, **arguments)
+    file = tmp_path_factory.getbasetemp() / name
+    config.save_to_file(file)
+    assert TokenMonitorConfig.load_from_file(file) == config

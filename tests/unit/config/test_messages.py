@@ -6,11 +6,13 @@ import json
 import pickle
 import subprocess
 import sys
+from contextlib import chdir
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from otel_token_monitor.config import (
     CONFIG_VARIABLE,
@@ -56,9 +58,9 @@ def test_a_config_error_survives_pickling() -> None:
     assert pickle.loads(pickle.dumps(error)).faults == ("a", "b")  # noqa: S301 - our own
 
 
-def works_or_says_why(environ: dict[str, str], **arguments: Any) -> None:
+def works_or_says_why(environ: dict[str, str] | None, **arguments: Any) -> None:
     try:
-        config = load(environ, **arguments)
+        config = TokenMonitorConfig(environ=environ, **arguments)
     except ConfigError as error:
         assert error.faults  # noqa: PT017 - both outcomes are fine, a third is not
     else:
@@ -138,3 +140,16 @@ def test_any_tagged_yaml_value_works_or_says_why(directory: Path, tag: str, text
 def test_importing_it_does_not_import_yaml() -> None:
     check = "import sys, otel_token_monitor.config; sys.exit('yaml' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
+
+
+@given(st.binary() | st.text("TOKEN_PROJECT=\n'\"#$\\ {}export").map(str.encode))
+def test_any_dotenv_works_or_says_why(directory: Path, content: bytes) -> None:
+    (directory / ".env").write_bytes(content)
+    with chdir(directory):
+        works_or_says_why(None)
+
+
+def test_a_validation_by_pydantic_shows_no_secrets() -> None:
+    with pytest.raises(ValidationError) as caught:
+        TokenMonitorConfig.model_validate({"alerts_token": "s3 cret"})
+    assert "s3 cret" not in str(caught.value)

@@ -286,6 +286,42 @@ def test_a_dotenv_that_cannot_be_read(write: Write) -> None:
     assert caught.value.faults == (".env: cannot be read: Input/output error",)
 
 
+def test_the_dotenv_of_the_original_module(write: Write) -> None:
+    write(
+        ".env",
+        "# 토큰 한도 설정 (gpt-5-mini 기준)\n"
+        "OPENAI_API_KEY=your-openai-api-key-here\n"
+        "TOKEN_MONITOR_DATA_DIR=data/token_usage\n"
+        "TOKEN_DAILY_LIMIT=2000000\n"
+        "TOKEN_MONTHLY_LIMIT=60000000\n"
+        "TOKEN_PER_MINUTE_LIMIT=200000\n"
+        "REQUESTS_PER_MINUTE_LIMIT=500\n"
+        "TOKEN_WARNING_THRESHOLD=0.8\n"
+        "TOKEN_ALERT_THRESHOLD=0.9\n"
+        "TOKEN_AUTO_MONITOR=true\n"
+        "TOKEN_MONITOR_INTERVAL=300\n"
+        "TOKEN_AUTO_REPORT=true\n"
+        "TOKEN_REPORT_THRESHOLD=0.1\n"
+        "TOKEN_WEBHOOK_URL=https://hooks.slack.com/your-webhook-url\n"
+        "TOKEN_ENABLE_FILE_LOGGING=true\n"
+        "TOKEN_LOG_LEVEL=INFO\n"
+        "TOKEN_RETENTION_DAYS=90\n"
+        "TOKEN_ENABLE_COMPRESSION=false\n"
+        "GLOBAL_TOKEN_DAILY_LIMIT=10000000\n"
+        "GLOBAL_TOKEN_MONTHLY_LIMIT=300000000\n",
+    )
+    assert TokenMonitorConfig() == load(
+        daily_limit=2_000_000,
+        monthly_limit=60_000_000,
+        per_minute_limit=200_000,
+        requests_per_minute_limit=500,
+        auto_monitor=True,
+        webhook_url="https://hooks.slack.com/your-webhook-url",
+        global_daily_limit=10_000_000,
+        global_monthly_limit=300_000_000,
+    )
+
+
 # Changes
 
 
@@ -350,6 +386,12 @@ def test_a_replaced_configuration_is_another() -> None:
     config = load(port=1, project="checkout")
     other = config.replaced(port=2, project=None)
     assert (config.port, other) == (1, load(port=2, project="checkout"))
+
+
+def test_a_replaced_configuration_shares_nothing() -> None:
+    config = load(provider_hosts="a=openai")
+    config.replaced(port=2).provider_hosts["b"] = "openai"
+    assert config.provider_hosts == {"a": "openai"}
 
 
 def test_a_replacement_is_checked() -> None:

@@ -167,16 +167,20 @@ def test_thresholds_at_the_bounds() -> None:
 
 def test_a_warning_that_comes_with_the_alert() -> None:
     assert faults({"TOKEN_WARNING_THRESHOLD": "0.9"}) == (
-        "warning_threshold 0.9 (TOKEN_WARNING_THRESHOLD) is not below alert_threshold 0.9 "
-        "(default); lower the one or raise the other",
+        (
+            "warning_threshold 0.9 (TOKEN_WARNING_THRESHOLD) is not below alert_threshold 0.9 "
+            "(default); lower the one or raise the other"
+        ),
     )
 
 
 def test_a_warning_that_comes_after_the_alert(write: Write) -> None:
     file = write("c.yaml", "alert_threshold: 0.5")
     assert faults(file=file, warning_threshold=0.75) == (
-        "warning_threshold 0.75 (argument warning_threshold) is not below alert_threshold 0.5 "
-        "(c.yaml: alert_threshold); lower the one or raise the other",
+        (
+            "warning_threshold 0.75 (argument warning_threshold) is not below alert_threshold 0.5 "
+            "(c.yaml: alert_threshold); lower the one or raise the other"
+        ),
     )
 
 
@@ -304,28 +308,43 @@ def test_an_address_that_is_given_twice_is_one() -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["hooks/s3cret", "ftp://a/s3cret", "https:///s3cret", "https://a:x/s3cret", "https://[/s3cret"]
-    + ["https://a/s3 cret", "https://a/s3cret\x07", 5, None],
+    [
+        "hooks/s3cret",
+        "ftp://a/s3cret",
+        "https:///s3cret",
+        "https://a:x/s3cret",
+        "https://[/s3cret",
+        "https://a/s3 cret",
+        "https://a/s3cret\x07",
+        5,
+        None,
+    ],
 )
 def test_what_is_no_address_stays_unsaid(url: object) -> None:
     assert faults(webhook_url=["https://a.example", url]) == (
-        "argument webhook_url: address 2 of 2 (a secret, not shown) is not an http or https URL "
-        "with a host",
+        (
+            "argument webhook_url: address 2 of 2 (a secret, not shown) is not an http or https "
+            "URL with a host"
+        ),
     )
 
 
 def test_addresses_of_another_type_stay_unsaid() -> None:
     assert faults(webhook_url={"s3cret": 1}) == (
-        "argument webhook_url: the value (a secret, not shown) is not an http or https URL with a "
-        "host; several comma-separated or as a list",
+        (
+            "argument webhook_url: the value (a secret, not shown) is not an http or https URL "
+            "with a host; several comma-separated or as a list"
+        ),
     )
 
 
 @pytest.mark.parametrize("token", [" ", "s3 cret", "s3cret\n1", "s3crét", 5])
 def test_what_is_no_token_stays_unsaid(token: object) -> None:
     assert faults(alerts_token=token) == (
-        "argument alerts_token: the value (a secret, not shown) is not a token of printable ASCII "
-        "characters without spaces",
+        (
+            "argument alerts_token: the value (a secret, not shown) is not a token of printable "
+            "ASCII characters without spaces"
+        ),
     )
 
 
@@ -356,6 +375,12 @@ def test_secrets_are_in_the_document_on_request() -> None:
 
 def test_no_token_is_asked_for_by_default() -> None:
     assert load().read_alerts_token() is None
+
+
+def test_an_assignment_of_none_removes_the_token() -> None:
+    config = load(alerts_token="s3cret")
+    config.alerts_token = None
+    assert config.read_alerts_token() is None
 
 
 def test_the_token_itself() -> None:
@@ -395,6 +420,8 @@ def test_a_token_file_without_a_token(write: Write, content: bytes) -> None:
     with pytest.raises(ConfigError) as caught:
         load(alerts_token_file="token").read_alerts_token()
     assert caught.value.faults == (
-        "argument alerts_token_file: 'token' has no token in its first line: a token of printable "
-        "ASCII characters without spaces",
+        (
+            "argument alerts_token_file: 'token' has no token in its first line: a token of "
+            "printable ASCII characters without spaces"
+        ),
     )
