@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from otel_token_monitor.config import ConfigError, TokenMonitorConfig
-from otel_token_monitor.monitor import instrument
+from otel_token_monitor.instrumenting import instrument
 from otel_token_monitor.spans.instrumentations import InstrumentationError
 
 __all__ = ["start"]

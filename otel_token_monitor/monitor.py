@@ -1,79 +1,90 @@
-"""The composition root: what `instrument()` puts together, and takes apart again."""
+"""The composition root: one monitor, and what it is put together from."""
 
 from __future__ import annotations
 
-import atexit
-import logging
 import os
-import sys
-import threading
-from functools import partial
 from importlib.metadata import version
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
+from weakref import WeakSet
 
 import prometheus_client
+from opentelemetry.context import get_current
+from opentelemetry.trace import get_current_span
 
+from otel_token_monitor import pipelines
 from otel_token_monitor.config import TokenMonitorConfig
-from otel_token_monitor.ledger.database import Location
 from otel_token_monitor.ledger.errors import LedgerError
-from otel_token_monitor.ledger.filesystem import network_file_system
 from otel_token_monitor.ledger.reader import Exposition, LedgerReader
-from otel_token_monitor.pipeline import Pipeline
+from otel_token_monitor.pipeline import Pipeline, no_tick
+from otel_token_monitor.records import labels_of, new_record, usage_of
+from otel_token_monitor.serving import Serving
+from otel_token_monitor.spans.calls import ImpliedRecord
 from otel_token_monitor.spans.instrumentations import SwitchedOn, switch_on
 from otel_token_monitor.spans.project import ProjectPolicy
 from otel_token_monitor.spans.providers import ProviderHooks
+from otel_token_monitor.usage import UsageRecord, check_project
 from otel_token_monitor.views.collector import HealthReading, TokenCollector
 from otel_token_monitor.views.summary import today, tokens_by_project
 
 if TYPE_CHECKING:
+    from datetime import datetime
+    from decimal import Decimal
+    from pathlib import Path
+
     from opentelemetry.trace import TracerProvider
     from prometheus_client import CollectorRegistry
+    from starlette.types import ASGIApp
 
+    from otel_token_monitor.ledger.database import Location
     from otel_token_monitor.web.app import ServerStatus
-    from otel_token_monitor.web.server import MetricsServer
 
-__all__ = ["TokenMonitor", "instrument", "uninstrument"]
-
-_log = logging.getLogger("otel_token_monitor")
-
-_MEMORY = ":memory:"
+__all__ = ["TokenMonitor"]
 
 
 class TokenMonitor:
     """Counts the calls of this process into a ledger, and shows the ledger.
 
-    Made by `instrument()`. `registry` is the Prometheus registry that shows it.
+    Without a `config` the environment's. Made by `instrument()`, it watches all calls. Made by
+    hand, it counts what is logged with it, until it is started; making it opens nothing. Monitors
+    of one ledger, in one process, work together: a call that one logs and another watches is one
+    call. `by_hand` says that calls will be logged by hand: then those that are watched wait up to
+    two seconds for that before they are written. `registry` is the Prometheus registry that shows
+    the ledger.
     """
 
     def __init__(
         self,
-        config: TokenMonitorConfig,
+        config: TokenMonitorConfig | None = None,
         *,
         registry: CollectorRegistry | None = None,
         tracer_provider: TracerProvider | None = None,
+        by_hand: bool = True,
     ) -> None:
-        self.config = config
+        self.config = config = TokenMonitorConfig() if config is None else config
         self.registry = prometheus_client.REGISTRY if registry is None else registry
         self._tracer_provider = tracer_provider
-        self._pipeline = Pipeline(
-            _locate(config.data_dir),
-            ProjectPolicy(config.project, frozenset(config.inbound_projects)),
-            hosts=tuple(config.provider_hosts.items()),
-            max_label_sets=config.max_label_sets,
-            interval=config.drain_interval,
-            on_tick=self._serve,
-        )
-        self._hooks = ProviderHooks(self._pipeline.processor)
+        self._policy = ProjectPolicy(config.project, frozenset(config.inbound_projects))
+        self._pipeline = pipelines.join(self, config.data_dir, self._make_pipeline)
+        self._expected = False
+        if by_hand:
+            self.expect_by_hand()
         self._collector = TokenCollector(
             self._exposition, self._health, histograms=config.histograms
         )
+        self._serving = Serving(self._make_app, config.host, config.port)
+        self._hooks: ProviderHooks | None = None
         self._switched_on: SwitchedOn | None = None
-        self._server: MetricsServer | None = None
-        self._said_taken = False
-        self._said_lost = False
         self._running = False
-        self._known_to_multiprocessing = False
+        _monitors.add(self)
+
+    def _make_pipeline(self, location: Location) -> Pipeline:
+        return Pipeline(
+            location,
+            self._policy,
+            hosts=tuple(self.config.provider_hosts.items()),
+            max_label_sets=self.config.max_label_sets,
+            interval=self.config.drain_interval,
+        )
 
     def __repr__(self) -> str:
         return f"<TokenMonitor {self.config.project!r} {self._pipeline.location}>"
@@ -81,12 +92,93 @@ class TokenMonitor:
     @property
     def address(self) -> tuple[str, int] | None:
         """Where this process serves metrics; None while it does not (another worker may)."""
-        return None if self._server is None else self._server.address
+        return self._serving.address
 
     @property
     def ledger_path(self) -> Path | None:
         """The ledger's file; None if it is kept in memory."""
         return self._pipeline.location.path
+
+    # Calls that are logged by hand.
+
+    def create_usage_record(  # noqa: PLR0913 - as many facts as a call has
+        self,
+        model: str,
+        input_tokens: int | None = 0,
+        output_tokens: int | None = 0,
+        endpoint: str = "chat/completions",
+        project_id: str | None = None,
+        *,
+        provider: str = "openai",
+        cached_tokens: int = 0,
+        cache_write_tokens: int = 0,
+        reasoning_tokens: int = 0,
+        status: Literal["ok", "error"] = "ok",
+        error_type: str | None = None,
+        response_id: str | None = None,
+        response_model: str | None = None,
+        duration: float | None = None,
+        time: datetime | None = None,
+        cost_usd: Decimal | float | None = None,
+        estimated: bool = False,
+    ) -> UsageRecord:
+        """The record of a call that was made by hand, for `log_usage`.
+
+        Tokens are counted as OpenAI reports them: those that were cached are among the input
+        tokens, those of reasoning among the output tokens. None for both says that nobody sent the
+        usage. `endpoint` is OpenAI's path, with or without `/v1/`, or a name for it, as
+        `chat_completion`. Without a `project_id` the record is of the project that a span made
+        here would be of. `duration` is in seconds; `time`, when the call ended, must have a time
+        zone; without it that is now. Without `cost_usd` the call costs what the model's price
+        says. With an `error_type`, the status is `error`.
+
+        Raises TypeError or ValueError, which say what can be used instead.
+        """
+        self.expect_by_hand()
+        record = new_record(
+            labels_of(self._project(project_id), provider, model, endpoint),
+            usage_of(
+                input_tokens,
+                output_tokens,
+                cached_tokens=cached_tokens,
+                cache_write_tokens=cache_write_tokens,
+                reasoning_tokens=reasoning_tokens,
+            ),
+            status=status,
+            error_type=error_type,
+            response_id=response_id,
+            response_model=response_model,
+            duration=duration,
+            time=time,
+            cost_usd=cost_usd,
+            estimated=estimated,
+            trace_id=get_current_span().get_span_context().trace_id,
+        )
+        return record if project_id is not None else ImpliedRecord(*record)
+
+    def log_usage(self, record: UsageRecord) -> None:
+        """Count a call: once, however often its record is logged, and whatever spans tell of it.
+
+        Never waits for the ledger, and raises nothing because of it.
+
+        Raises TypeError if it is no UsageRecord.
+        """
+        if not isinstance(record, UsageRecord):
+            message = f"{record!r} cannot be logged: make a record with create_usage_record()"
+            raise TypeError(message)
+        self.expect_by_hand()
+        self._pipeline.log(record)
+
+    def expect_by_hand(self) -> None:
+        """Have spans of calls wait a little, from now on, for whoever logs the same by hand."""
+        if not self._expected:
+            self._expected = True
+            self._pipeline.expect_by_hand()
+
+    def _project(self, named: str | None) -> str:
+        return self._policy.project_in(get_current()) if named is None else check_project(named)
+
+    # What it does.
 
     def force_flush(self, timeout: float = 10.0) -> bool:
         """Return once all calls that ended before are in the ledger.
@@ -97,12 +189,13 @@ class TokenMonitor:
         return self._pipeline.force_flush(timeout)
 
     def start(self) -> None:
-        """Begin to count.
+        """Begin to watch calls, and to show them.
 
         Raises InstrumentationError if the instrumentation cannot be had, ValueError if the registry
         has a metric of one of our names; then nothing has changed.
         """
         self.registry.register(self._collector)
+        self._hooks = ProviderHooks(self._pipeline.processor)
         self._hooks.install(self._tracer_provider)
         try:
             self._switched_on = switch_on(self.config.instrumentation, self._tracer_provider)
@@ -111,35 +204,31 @@ class TokenMonitor:
             self.registry.unregister(self._collector)
             raise
         self._running = True
-        self._finish_with_multiprocessing()
+        self._pipeline.watch(
+            self._policy, tuple(self.config.provider_hosts.items()), on_tick=self._serve
+        )
         self._pipeline.start()
 
     def stop(self) -> None:
         """Count no more, write what was counted, give the port up."""
-        if not self._running:
-            return
-        self._running = False
+        if self._running:
+            self._running = False
+            self._stop_watching()
+        pipelines.leave(self)
+
+    def _stop_watching(self) -> None:
         if self._switched_on is not None:
             self._switched_on.off()
         self._pipeline.processor.active = False
-        self._hooks.uninstall()
+        if self._hooks is not None:
+            self._hooks.uninstall()
         self.registry.unregister(self._collector)
         with self._pipeline.lock:
             # No tick is starting it now, and none will.
-            server, self._server = self._server, None
+            self._pipeline.on_tick = no_tick
+            server = self._serving.detach()
         if server is not None:
             server.stop()
-        self._finish()
-
-    def _finish(self) -> None:
-        """Write what was counted; what still ends after this is written at once."""
-        if not self._pipeline.close() and not self._said_lost:
-            self._said_lost = True
-            _log.error(
-                "%d calls could not be written to the ledger %s before the process ended",
-                self._pipeline.backlog,
-                self._pipeline.location,
-            )
 
     # What the views read.
 
@@ -158,7 +247,7 @@ class TokenMonitor:
         )
 
     def _status(self) -> ServerStatus:
-        from otel_token_monitor.web.app import ServerStatus  # noqa: PLC0415 - see _serve
+        from otel_token_monitor.web.app import ServerStatus  # noqa: PLC0415 - slow, see Serving
 
         return ServerStatus(
             version=version("otel-token-monitor"),
@@ -172,196 +261,29 @@ class TokenMonitor:
         except LedgerError:
             return None
 
-    # The server: on the drain thread's tick, so that `instrument()` waits for nothing and a port
-    # that becomes free is taken over.
+    def _make_app(self) -> ASGIApp:
+        from otel_token_monitor.web.app import create_app  # noqa: PLC0415 - slow, see Serving
+
+        return create_app(self.registry, status=self._status, tokens_today=self._tokens_today)
 
     def _serve(self) -> None:
-        if not self.config.serve or not self._running or self.address is not None:
-            return
-        if self._server is None:
-            # Imported here: it takes longer than all else, and not everyone serves.
-            from otel_token_monitor.web.app import create_app  # noqa: PLC0415
-            from otel_token_monitor.web.server import MetricsServer  # noqa: PLC0415
+        if self.config.serve and self._running:
+            self._serving.attempt()
 
-            self._server = MetricsServer(
-                partial(
-                    create_app,
-                    self.registry,
-                    status=self._status,
-                    tokens_today=self._tokens_today,
-                ),
-                self.config.host,
-                self.config.port,
-            )
-        try:
-            self._server.try_start()
-        except OSError as error:
-            self._say_once(logging.ERROR, "metrics cannot be served: %s", error)
-            return
-        address = self._server.address
-        if address is not None:
-            _log.info("metrics: http://%s:%d/metrics", *address)
-        else:
-            self._say_once(
-                logging.INFO,
-                "port %s of %s is taken, by another worker perhaps: this process goes on counting "
-                "and takes the port over when it becomes free",
-                self.config.port,
-                self.config.host,
-            )
-
-    def _say_once(self, level: int, message: str, *arguments: object) -> None:
-        if not self._said_taken:
-            self._said_taken = True
-            _log.log(level, message, *arguments)
-
-    # Forks.
-
-    def before_fork(self) -> None:
-        """Let nobody be in the midst of SQLite when the process forks."""
-        self._pipeline.before_fork()
-
-    def after_fork_in_parent(self) -> None:
-        """Go on."""
-        self._pipeline.after_fork_in_parent()
-
-    def after_fork_in_child(self) -> None:
-        """Count anew: the parent keeps its port, its open calls and what it had queued."""
-        self._pipeline.after_fork_in_child()
+    def forget_after_fork(self) -> None:
+        """The parent keeps its port, and what it showed."""
         self._collector.forget_after_fork()
-        if self._server is not None:
-            self._server.forget_after_fork()
-        self._said_taken = False
-        self._said_lost = False
-        self._finish_with_multiprocessing()
-
-    def _finish_with_multiprocessing(self) -> None:
-        """See that a child of multiprocessing writes what it has counted: most skip `atexit`."""
-        util: Any = sys.modules.get("multiprocessing.util")
-        if util is None:
-            return
-        _add_finalizer(self)
-        if not self._known_to_multiprocessing:
-            # A child that begins forgets all finalizers, and then does what was registered here.
-            self._known_to_multiprocessing = True
-            util.register_after_fork(self, _add_finalizer)
+        self._serving.forget_after_fork()
 
 
-def _add_finalizer(monitor: TokenMonitor) -> None:
-    util: Any = sys.modules["multiprocessing.util"]
-    util.Finalize(None, monitor._finish, exitpriority=0)  # noqa: SLF001 - of this module
-
-
-def _locate(data_dir: str) -> Location:
-    """Where the ledger is kept: in the directory, unless SQLite cannot work there."""
-    if data_dir == _MEMORY:
-        return Location.in_memory()
-    kind = network_file_system(Path(data_dir))
-    if kind is None:
-        return Location.in_directory(Path(data_dir))
-    _log.error(
-        "%s is on a network file system (%s), on which SQLite's write-ahead log does not work: "
-        "counting in memory, and the totals end with this process. Set TOKEN_MONITOR_DATA_DIR to a "
-        "local directory.",
-        Path(data_dir).absolute(),
-        kind,
-    )
-    return Location.in_memory()
-
-
-_current: TokenMonitor | None = None
-_changing = threading.RLock()
-
-
-def instrument(  # noqa: PLR0913 - keyword-only, as the environment has them
-    *,
-    project: str | None = None,
-    data_dir: str | os.PathLike[str] | None = None,
-    config: str | os.PathLike[str] | TokenMonitorConfig | None = None,
-    host: str | None = None,
-    port: int | None = None,
-    serve: bool | None = None,
-    registry: CollectorRegistry | None = None,
-    tracer_provider: TracerProvider | None = None,
-    instrumentation: str | None = None,
-) -> TokenMonitor:
-    """Count every call to a model that this process makes from now on.
-
-    Each argument may also come from an environment variable or a configuration file (`config`, a
-    path or a TokenMonitorConfig); an argument goes first, then the environment, the file, the
-    default. Called again it returns the same monitor and changes nothing.
-
-    Raises ConfigError for what cannot be used, InstrumentationError if the instrumentation that
-    was asked for is not installed. A ledger that cannot be opened raises nothing: it is logged,
-    and counting goes on in memory.
-    """
-    global _current  # noqa: PLW0603 - one monitor a process is what this function is about
-    with _changing:
-        if _current is not None:
-            _log.debug("instrument() was called again: %r goes on unchanged", _current)
-            return _current
-        arguments: dict[str, Any] = {
-            "project": project,
-            "data_dir": data_dir,
-            "host": host,
-            "port": port,
-            "serve": serve,
-            "instrumentation": instrumentation,
-        }
-        monitor = TokenMonitor(
-            _effective(config, arguments), registry=registry, tracer_provider=tracer_provider
-        )
-        monitor.start()
-        _current = monitor
-        return monitor
-
-
-def uninstrument() -> None:
-    """Undo `instrument()`: write what was counted, and leave everything as it was found."""
-    global _current
-    with _changing:
-        monitor, _current = _current, None
-        if monitor is not None:
-            monitor.stop()
-
-
-def _effective(
-    config: str | os.PathLike[str] | TokenMonitorConfig | None, arguments: dict[str, Any]
-) -> TokenMonitorConfig:
-    if not isinstance(config, TokenMonitorConfig):
-        return TokenMonitorConfig(file=config, **arguments)
-    given: dict[str, Any] = config.model_dump()
-    given |= {name: value for name, value in arguments.items() if value is not None}
-    return TokenMonitorConfig.load(environ={}, **given)
-
-
-def _at_exit() -> None:
-    if _current is not None:
-        _current._finish()  # noqa: SLF001 - of this module
-
-
-def _before_fork() -> None:
-    if _current is not None:
-        _current.before_fork()
-
-
-def _after_fork_in_parent() -> None:
-    if _current is not None:
-        _current.after_fork_in_parent()
+_monitors: WeakSet[TokenMonitor] = WeakSet()
 
 
 def _after_fork_in_child() -> None:
-    global _changing  # noqa: PLW0603 - another thread may have held it, and does not exist here
-    _changing = threading.RLock()
-    if _current is not None:
-        _current.after_fork_in_child()
+    for monitor in list(_monitors):
+        monitor.forget_after_fork()
 
 
-# Registered once, by name: they do nothing as long as there is no monitor.
-atexit.register(_at_exit)
+# After those of the pipelines, which were registered before.
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork,
-        after_in_parent=_after_fork_in_parent,
-        after_in_child=_after_fork_in_child,
-    )
+    os.register_at_fork(after_in_child=_after_fork_in_child)

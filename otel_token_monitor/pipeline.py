@@ -106,9 +106,10 @@ class Pipeline:
         self._ticked_at = 0.0
         self._busy_at = 0.0
 
-    def serve(self, policy: ProjectPolicy, hosts: ProviderHosts, on_tick: Ticker) -> None:
+    def watch(self, policy: ProjectPolicy, hosts: ProviderHosts, on_tick: Ticker) -> None:
         """Read spans as these settings say: those of whoever began to watch spans last."""
         self.processor.policy = policy
+        self.processor.active = True
         self._hosts = hosts
         self.on_tick = on_tick
 
@@ -196,7 +197,8 @@ class Pipeline:
                 if due is None:
                     due = self._taken + len(self.queue)
                 if goal is None:
-                    self._take(everything=everything)
+                    # Not before all is read that belongs together.
+                    self._take(everything=everything and due - self._taken <= PORTION)
                     if self._taken >= due:
                         # What comes later need not be waited for.
                         goal = self._outbox.accepted
@@ -366,7 +368,7 @@ class Pipeline:
         now = time.monotonic()
         for item in ended:
             self._read(item, now)
-        records = self._matcher.settle(now, everything=everything)
+        records = self._matcher.settle(now, everything=everything, more=bool(self.queue))
         self._outbox.accept([self._priced(record) for record in records])
         self._count_health()
         return len(ended)

@@ -1,13 +1,20 @@
-"""Write docs/metrics.md and docs/configuration.md from the code; `--check` only compares."""
+"""Write the generated pages of docs/ from the code; `--check` only compares."""
 
 from __future__ import annotations
 
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import click
+
+from otel_token_monitor.cli import cli
 from otel_token_monitor.config import VARIABLES, TokenMonitorConfig
 from otel_token_monitor.views.metrics import METRICS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 ARGUMENTS = {"project", "data_dir", "host", "port", "serve", "instrumentation"}
@@ -122,11 +129,56 @@ def _row(field: str, default: object) -> str:
     return f"| {name} | {variable} | {takes} | {shown} |"
 
 
+_COMMANDS_HEAD = f"""\
+# Command line
+
+{NOTE}
+
+`otel-token-monitor` (also `python -m otel_token_monitor`) reads what applications count; it never
+creates or changes a ledger. Limits, thresholds and the time zone are those of the application that
+writes the ledger, wherever the command runs.
+
+- Tables fit the terminal: columns that have no room are left out. Colours go with `NO_COLOR=1`, or
+  where the output is no terminal.
+- `--json` prints documents with a `schema_version`, which grows when a key is removed or means
+  something else. That of `status` and `check` is what `/token-status` serves.
+- Exit codes are those of each command below; 3 is always trouble, never a verdict, and says on
+  stderr what is wrong and what to do about it."""
+
+
+def commands_page() -> str:
+    """Every command, with its help."""
+    lines = [_COMMANDS_HEAD]
+    root = click.Context(cli, info_name="otel-token-monitor", **cli.context_settings)
+    for name, text in _helps(root):
+        lines += ["", f"## {name}", "", "```text", text, "```"]
+    return "\n".join(lines) + "\n"
+
+
+def _helps(context: click.Context) -> Iterator[tuple[str, str]]:
+    """The help of each command below one, whose own is that of its group."""
+    group = context.command
+    assert isinstance(group, click.Group)  # noqa: S101 - asked of groups only
+    for name in group.list_commands(context):
+        command = group.commands[name]
+        inner = click.Context(command, info_name=name, parent=context, terminal_width=96)
+        inner.max_content_width = 96
+        if isinstance(command, click.Group):
+            yield from _helps(inner)
+        else:
+            yield inner.command_path.partition(" ")[2], command.get_help(inner)
+
+
 def main() -> int:
     """Write the pages, or say which are out of date."""
     check = "--check" in sys.argv[1:]
     stale = []
-    for name, text in (("metrics.md", metrics_page()), ("configuration.md", configuration_page())):
+    pages = {
+        "metrics.md": metrics_page(),
+        "configuration.md": configuration_page(),
+        "cli.md": commands_page(),
+    }
+    for name, text in pages.items():
         path = DOCS / name
         if path.exists() and path.read_text(encoding="utf-8") == text:
             continue

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import trace
@@ -10,10 +12,11 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import StatusCode
 
-from otel_token_monitor.spans.calls import Call, read_ended
+from otel_token_monitor.spans.calls import Call, ImpliedRecord, read_ended
 from otel_token_monitor.spans.matching import Matcher
 from otel_token_monitor.spans.processor import SpanQueue, Stamp, TokenSpanProcessor
 from otel_token_monitor.spans.project import ProjectPolicy
+from otel_token_monitor.usage import Labels, TokenUsage, UsageRecord
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +25,6 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
     from otel_token_monitor.spans.processor import EndedSpan
-    from otel_token_monitor.usage import UsageRecord
 
 TRACELOOP: Final = "opentelemetry.instrumentation.openai.v1"
 OFFICIAL: Final = "opentelemetry.instrumentation.genai.openai"
@@ -32,6 +34,8 @@ LANGCHAIN: Final = "openinference.instrumentation.langchain"
 EPOCH_NS: Final = 1_790_000_000_000_000_000
 """When the spans of tests start, unless they say otherwise."""
 MS: Final = 1_000_000
+USED: Final = TokenUsage(input=10, output=5)
+"""What a call that is logged by hand uses, unless its test says otherwise."""
 
 
 class SpanLab:
@@ -84,6 +88,30 @@ class SpanLab:
         span.record_exception(error)
         span.set_status(StatusCode.ERROR)
         self.end(span, after_ms=after_ms)
+
+    def log(
+        self,
+        usage: TokenUsage | None = USED,
+        *,
+        at_ms: float = 150,
+        project: str | None = None,
+        parent: trace.Span | None = None,
+        owner: tuple[int, int] | None = None,
+        **more: Any,
+    ) -> UsageRecord:
+        """Log a call by hand; at the time given, within a span, by a thread and task."""
+        time_ns = EPOCH_NS + int(at_ms * MS)
+        labels = Labels(project or "shop", "openai", more.pop("model", "m"), "chat/completions")
+        fields: dict[str, Any] = {"usage": usage, "source": "manual", **more}
+        if usage is None and "status" not in more:
+            fields["unmetered"] = "no_usage"
+        kind = ImpliedRecord if project is None else UsageRecord
+        record = kind(time_ns=time_ns, nonce=random.getrandbits(60), labels=labels, **fields)
+        with nullcontext() if parent is None else trace.use_span(parent):
+            self.processor.log(record, time_ns)
+        if owner is not None:
+            self.queue._items[-1][0].owner = owner
+        return record
 
     def ended(self) -> list[EndedSpan]:
         """What is in the queue."""

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from otel_token_monitor.usage import Labels, Totals
 from otel_token_monitor.views import metrics
-from otel_token_monitor.views.summary import summed
+from otel_token_monitor.views.sums import summed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -21,8 +21,8 @@ from otel_token_monitor.demo.reading import Reading, ScrapeError, scrape
 from otel_token_monitor.demo.screen import Lines, LiveTable, Moment
 from otel_token_monitor.demo.server import DemoServer
 from otel_token_monitor.demo.traffic import real_calls
-from otel_token_monitor.monitor import TokenMonitor, instrument, uninstrument
-from otel_token_monitor.views.terminal import count_text
+from otel_token_monitor.instrumenting import instrument, uninstrument
+from otel_token_monitor.views.terminal.texts import count_text
 
 if TYPE_CHECKING:
     import threading
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rich.console import Console
+
+    from otel_token_monitor.monitor import TokenMonitor
 
 __all__ = ["DemoError", "Options", "run"]
 

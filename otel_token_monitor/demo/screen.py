@@ -14,8 +14,8 @@ from rich.text import Text
 from otel_token_monitor.demo.traffic import PROJECTS
 from otel_token_monitor.usage import Totals
 from otel_token_monitor.views import metrics
-from otel_token_monitor.views.summary import grouped
-from otel_token_monitor.views.terminal import cost_text, count_text, printable
+from otel_token_monitor.views.sums import grouped
+from otel_token_monitor.views.terminal.texts import cost_text, count_text, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,10 @@ from otel_token_monitor.dialects import attributes as names
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["error_type_of", "unmetered_reason"]
+__all__ = ["UNKNOWN_ERROR", "error_type_of", "unmetered_reason"]
+
+UNKNOWN_ERROR: Final = "_OTHER"
+"""The conventions' word for an error of which nothing is known."""
 
 # Errors that say that the server answered and refused: nothing was generated, nothing is paid.
 _REFUSED: Final = (
@@ -61,7 +64,7 @@ def error_type_of(
         return None
     if exception_type:
         return exception_type.rpartition(".")[2] or exception_type
-    return "_OTHER"
+    return UNKNOWN_ERROR
 
 
 def unmetered_reason(  # noqa: PLR0911 - a decision a line
@@ -79,7 +82,7 @@ def unmetered_reason(  # noqa: PLR0911 - a decision a line
     if error_type is not None:
         if _is_refusal(error_type, attributes):
             return None
-        if streaming and (responded or error_type == "_OTHER"):
+        if streaming and (responded or error_type == UNKNOWN_ERROR):
             return "abandoned"
         if error_type in _CANCELLED:
             return "abandoned"

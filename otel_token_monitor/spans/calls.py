@@ -13,6 +13,7 @@ from otel_token_monitor.dialects.facts import (
     label,
     read_call,
 )
+from otel_token_monitor.dialects.outcome import UNKNOWN_ERROR
 from otel_token_monitor.dialects.providers import OPENAI_COMPATIBLE, UNKNOWN, ProviderHosts
 from otel_token_monitor.usage import Labels, TokenUsage, UsageRecord
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from otel_token_monitor.spans.processor import EndedSpan, Stamp
 
-__all__ = ["Call", "read_ended", "record_of"]
+__all__ = ["Call", "ImpliedRecord", "read_ended", "record_of"]
 
 T = TypeVar("T")
 
@@ -37,6 +38,18 @@ _SIGN: Final = 1 << 63
 # Applications may give spans times of their own: those that no call can have are not believed.
 _MAX_TIME_NS: Final = 1 << 62
 _MAX_DURATION_NS: Final = 7 * 86400 * 1_000_000_000
+
+
+class ImpliedRecord(UsageRecord):
+    """A record whose project nobody named: it follows from where the record was made.
+
+    A span that tells of the same call then knows better, for it was made within the call.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return super().__repr__().replace(type(self).__name__, UsageRecord.__name__, 1)
 
 
 @dataclass(slots=True)
@@ -148,16 +161,25 @@ def _events(span: ReadableSpan) -> tuple[str | None, int | None]:
 
 
 def record_of(calls: list[Call]) -> UsageRecord:
-    """One record of all that a call's spans say: the client's knows best, the others fill in."""
+    """One record of all that is told of a call: the client's span knows best, others fill in.
+
+    Whoever logged the call by hand knows the project, if they named one.
+    """
+    told = next((call.told for call in calls if call.told is not None), None)
+    if told is not None and len(calls) == 1:
+        return told
     best = calls[0] if len(calls) == 1 else _told_by_all(calls)
     facts, stamp = best.facts, best.stamp
+    named = told is not None and not isinstance(told, ImpliedRecord)
+    project = told.labels.project if told is not None and named else stamp.project
     return UsageRecord(
         time_ns=best.end_ns,
         nonce=stamp.span_id - _SIGN,
-        labels=Labels(stamp.project, facts.provider, facts.model, facts.endpoint),
+        labels=Labels(project, facts.provider, facts.model, facts.endpoint),
         source=label(stamp.scope),
         status="ok" if facts.error_type is None else "error",
         usage=facts.usage,
+        estimated=facts.usage is not None and all(c.usage_key is None for c in calls),
         unmetered=facts.unmetered,
         response_model=facts.response_model,
         response_id=facts.response_id,
@@ -173,16 +195,17 @@ def record_of(calls: list[Call]) -> UsageRecord:
 def _told_by_all(calls: list[Call]) -> Call:
     """The account of the span that is believed most, completed by the others'."""
     calls = sorted(calls, key=_authority)
+    spans = [call for call in calls if call.told is None]
     best = calls[0]
-    usage = _most_detailed([call.facts.usage for call in calls if call.facts.usage is not None])
+    usage = _most_detailed(_believed(calls))
     ended_well = any(call.facts.error_type is None for call in calls) and usage is not None
     error_type = None if ended_well else _filled([call.facts.error_type for call in calls])
     facts = CallFacts(
         provider=min((c.facts.provider for c in calls), key=lambda said: _VAGUENESS.get(said, 0)),
-        model=_model(calls),
+        model=_model(spans) if best.facts.model != UNKNOWN_MODEL else _model(calls),
         endpoint=best.facts.endpoint,
         usage=usage,
-        unmetered=None if usage is not None else _reason(calls),
+        unmetered=None if usage is not None else _reason(spans),
         error_type=error_type,
         response_model=_filled([c.facts.response_model for c in calls]),
         response_id=_filled([c.facts.response_id for c in calls]),
@@ -199,9 +222,27 @@ def _duration_ns(call: Call) -> int | None:
     return duration if start_ns > 0 and duration < _MAX_DURATION_NS else None
 
 
-def _authority(call: Call) -> tuple[bool, bool, bool]:
-    """The order in which spans are believed: a client's first, then those that know the usage."""
-    return not call.stamp.client, call.facts.usage is None, call.facts.error_type is not None
+def _authority(call: Call) -> tuple[bool, bool, bool, bool]:
+    """The order in which spans are believed: a client's first, then those that know the usage.
+
+    Last comes what was logged by hand.
+    """
+    return (
+        call.told is not None,
+        not call.stamp.client,
+        call.facts.usage is None,
+        call.facts.error_type is not None,
+    )
+
+
+def _believed(calls: list[Call]) -> list[TokenUsage]:
+    """What is told of the usage, sorted calls' in order: estimates only where there is no other.
+
+    Nor what was logged by hand where it contradicts a span.
+    """
+    known = [call for call in calls if call.usage_key is not None]
+    known = [call for call in known if call.usage_key == known[0].usage_key or call.told is None]
+    return [call.facts.usage for call in known or calls if call.facts.usage is not None]
 
 
 def _most_detailed(usages: list[TokenUsage]) -> TokenUsage | None:

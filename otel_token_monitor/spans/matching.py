@@ -5,7 +5,8 @@ call: nested, or side by side, or as roots of two traces. They are matched one t
 strongest link there is: the response's id; parent and child; the same trace, or the same thread
 and task; and, where one is a framework's, time and usage alone, for some frameworks' spans start on
 another thread. Two spans of the same scope are never one call, unless the second fetches
-the response of the first.
+the response of the first. A call that the application logs by hand joins what spans tell of it
+(see `manual`).
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from otel_token_monitor.dialects.facts import UNKNOWN_MODEL
 from otel_token_monitor.spans.calls import Call, record_of
+from otel_token_monitor.spans.links import NOT_LINKED, Key, Rank, keys_of, link_of_spans
+from otel_token_monitor.spans.manual import Unclaimed, Undecided, promise, rank_by_hand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -36,28 +38,31 @@ _REMEMBERED_SECONDS: Final = 60.0
 _MAX_REMEMBERED: Final = 4096
 _MAX_REMEMBERED_UNMATCHED: Final = 64
 _MAX_RESPONSE_IDS: Final = 10_000
+_MAX_LOGGED: Final = 10_000
 _MAX_CANDIDATES: Final = 128
-
-# A client's span of a stream may end a little after the framework's around it.
-_TOLERANCE_NS: Final = 50_000_000
-
-Key = tuple[str, object]
-"""What spans of one call have in common: which kind of link, and its value."""
 
 _WITHOUT_USAGE: Final[Key] = ("usage", None)
 
 
 @dataclass(slots=True, eq=False)
 class _Group:
-    """The spans that tell of one call, so far."""
+    """What tells of one call, so far.
+
+    `expects_hand`: it may still be logged by hand; `reserved_at`: when it last seemed that
+    something was.
+    """
 
     calls: list[Call]
     since: float
     settled: bool = False
+    expects_hand: bool = False
+    reserved_at: float | None = None
     awaits: list[Stamp] = field(default_factory=list)
 
     def waits(self, now: float) -> bool:
-        """Whether a span that may tell more is still to come, and has not kept us too long."""
+        """Whether what may tell more is still to come, and has not kept us too long."""
+        if self.reserved_at == now or (self.expects_hand and now - self.since < _HOLD_WITH_USAGE):
+            return True
         if not self.awaits:
             return False
         self.awaits = [stamp for stamp in self.awaits if not stamp.read]
@@ -69,8 +74,17 @@ class _Group:
         return {call.scope for call in self.calls}
 
     @property
+    def hand(self) -> Call | None:
+        """The account of whoever logged the call by hand."""
+        return next((call for call in self.calls if call.told is not None), None)
+
+    @property
+    def spans(self) -> list[Call]:
+        return [call for call in self.calls if call.told is None]
+
+    @property
     def usage_key(self) -> tuple[int, int] | None:
-        return next((key for call in self.calls if (key := _usage_key(call))), None)
+        return next((key for call in self.calls if (key := call.usage_key)), None)
 
     @property
     def response_id(self) -> str | None:
@@ -81,52 +95,123 @@ class Matcher:
     """Turns spans' accounts of calls into records, one a call.
 
     Only for the drain thread. `open_stamps` tells which spans have started and not ended. `now` is
-    a monotonic clock's, in seconds.
+    a monotonic clock's, in seconds. `by_hand`: the application logs calls by hand, so spans wait
+    for that.
     """
 
-    def __init__(self, open_stamps: Callable[[], list[Stamp]]) -> None:
+    def __init__(self, open_stamps: Callable[[], list[Stamp]], *, by_hand: bool = False) -> None:
         self._open_stamps = open_stamps
+        self.by_hand = by_hand
         # With one instrumentation there is nothing to match, and nothing to pay for it.
         self._scopes: set[str] = set()
         self._indexed = False
         self._held: dict[_Group, None] = {}
         self._recent: deque[_Group] = deque()
         self._index: dict[Key, list[_Group]] = {}
+        self._unclaimed: Unclaimed[_Group] = Unclaimed()
+        self._undecided: list[Undecided[_Group]] = []
+        self._undecided_of: dict[object, list[Undecided[_Group]]] = {}
+        # The last call that spans of a thread and task told of.
+        self._latest: OrderedDict[object, _Group] = OrderedDict()
+        self._logged: OrderedDict[tuple[int, int], None] = OrderedDict()
         self._response_ids: OrderedDict[str, None] = OrderedDict()
         self.duplicates = 0
 
     @property
     def holding(self) -> bool:
         """Whether calls wait for the spans around them."""
-        return bool(self._held)
+        return bool(self._held or self._undecided)
 
     def add(self, call: Call, now: float) -> None:
-        """Take in one span's account."""
+        """Take in one account."""
         self._scopes.add(call.scope)
-        if not self._indexed and len(self._scopes) > 1:
+        if not self._indexed and (self.by_hand or len(self._scopes) > 1):
             self._start_matching()
-        if self._is_refetched(call):
+        if self._is_refetched(call) or self._is_logged_again(call):
             self.duplicates += 1
             return
-        group = self._find(call)
+        if call.told is None:
+            self._take_in(call, self._find(call), now)
+        else:
+            self._ponder(call, now)
+
+    def _take_in(self, call: Call, group: _Group | None, now: float) -> None:
         if group is None:
-            self._begin(call, now)
-            return
-        self.duplicates += 1
-        group.calls.append(call)
-        if not group.settled:
-            group.awaits = self._awaited(group.calls)
-        self._enter(group, call)
+            group = self._begin(call, now)
+        else:
+            self.duplicates += 1
+            if call.told is not None:
+                self._unclaimed.remove(group, group.calls)
+                group.expects_hand = False
+            group.calls.append(call)
+            if not group.settled:
+                group.awaits = self._awaited(group.calls)
+            self._enter(group, call)
+        if self._indexed and call.told is None:
+            self._note_latest(call.stamp, group)
+
+    def _note_latest(self, stamp: Stamp, group: _Group) -> None:
+        """Note which call a thread and task made last."""
+        self._latest[stamp.owner] = group
+        self._latest.move_to_end(stamp.owner)
+        if len(self._latest) > _MAX_REMEMBERED:
+            self._latest.popitem(last=False)
+        for item in self._undecided_of.get(stamp.owner, ()):
+            if stamp.start_ns <= item.call.stamp.start_ns:
+                item.latest = group
+
+    def _ponder(self, call: Call, now: float) -> None:
+        """Leave open, for now, which call was logged by hand: its span may not have been read."""
+        awaits = [stamp for stamp in self._open_stamps() if promise(stamp, call)]
+        self._postpone(Undecided(call, now, awaits, self._latest.get(call.stamp.owner)))
+
+    def _postpone(self, item: Undecided[_Group]) -> None:
+        self._undecided.append(item)
+        self._undecided_of.setdefault(item.call.stamp.owner, []).append(item)
+
+    def _decide(self, now: float, *, everything: bool, more: bool) -> None:
+        """Take in what was logged by hand, once all is known or it has waited long enough."""
+        undecided, self._undecided, self._undecided_of = self._undecided, [], {}
+        surplus = len(undecided) - _MAX_HELD
+        for number, item in enumerate(undecided):
+            group, rank = self._find_by_hand(item)
+            patience = _HOLD_WITHOUT_USAGE if item.call.usage_key is None else _HOLD_WITH_USAGE
+            in_time = now - item.since < patience
+            if not everything and number >= surplus and in_time and item.waits(rank, more=more):
+                self._postpone(item)
+            else:
+                self._take_in(item.call, group, item.since)
+        self._reserve(now)
+
+    def _reserve(self, now: float) -> None:
+        """Let nothing be written yet that an undecided call may turn out to be."""
+        reserved = []
+        for item in self._undecided:
+            group, _ = self._find_by_hand(item)
+            if group is not None:
+                group.reserved_at = now
+                # A group each.
+                self._unclaimed.remove(group, group.calls)
+                reserved.append(group)
+        for group in reserved:
+            for call in group.calls:
+                self._unclaimed.enter(group, call)
 
     def _start_matching(self) -> None:
-        """A second instrumentation appeared: what the first told lately may be told again."""
+        """Somebody else tells of calls: what was told lately may be told again."""
         self._indexed = True
         for group in self._recent:
             for call in group.calls:
                 self._enter(group, call)
 
-    def settle(self, now: float, *, everything: bool = False) -> list[UsageRecord]:
-        """The records of calls that wait for nothing more, or have waited long enough."""
+    def settle(
+        self, now: float, *, everything: bool = False, more: bool = False
+    ) -> list[UsageRecord]:
+        """The records of calls that wait for nothing more, or have waited long enough.
+
+        `more`: some spans have ended that were not taken in yet.
+        """
+        self._decide(now, everything=everything, more=more)
         records = []
         surplus = len(self._held) - _MAX_HELD
         for number, group in enumerate(list(self._held)):
@@ -137,13 +222,14 @@ class Matcher:
         self._forget(now)
         return records
 
-    def _begin(self, call: Call, now: float) -> None:
-        group = _Group([call], now)
-        if call.facts.usage is None or call.stamp.enclosing is not None:
+    def _begin(self, call: Call, now: float) -> _Group:
+        group = _Group([call], now, expects_hand=self.by_hand and call.told is None)
+        if call.told is None and (call.facts.usage is None or call.stamp.enclosing is not None):
             group.awaits = self._awaited(group.calls)
         self._held[group] = None
         self._recent.append(group)
         self._enter(group, call)
+        return group
 
     def _is_refetched(self, call: Call) -> bool:
         """Whether a span only fetched again what an earlier call of this process had got."""
@@ -157,6 +243,18 @@ class Matcher:
         self._response_ids[response_id] = None
         if len(self._response_ids) > _MAX_RESPONSE_IDS:
             self._response_ids.popitem(last=False)
+        return False
+
+    def _is_logged_again(self, call: Call) -> bool:
+        """Whether the same record was logged by hand before."""
+        if call.told is None:
+            return False
+        identity = call.told[:2]
+        if identity in self._logged:
+            return True
+        self._logged[identity] = None
+        if len(self._logged) > _MAX_LOGGED:
+            self._logged.popitem(last=False)
         return False
 
     def _awaited(self, calls: list[Call]) -> list[Stamp]:
@@ -187,17 +285,27 @@ class Matcher:
         """The call that this span tells of too."""
         if not self._indexed:
             return None
-        best, best_rank = None, (0, 0, 0)
+        best, best_rank = None, NOT_LINKED
         for group in self._candidates(call):
             rank = _rank(call, group)
             if rank > best_rank:
                 best, best_rank = group, rank
         return best
 
+    def _find_by_hand(self, item: Undecided[_Group]) -> tuple[_Group | None, Rank]:
+        """The call that was logged by hand, as spans tell it, and how strong the link is."""
+        best, best_rank = None, NOT_LINKED
+        for group in self._unclaimed.candidates(item.call, _MAX_CANDIDATES):
+            if not _would_lose(item.call, group):
+                rank = rank_by_hand(item.call, group.calls, latest=group is item.latest)
+                if rank > best_rank:
+                    best, best_rank = group, rank
+        return best, best_rank
+
     def _candidates(self, call: Call) -> Iterable[_Group]:
         seen: dict[_Group, None] = {}
         # Among those without usage, one may wait for just this.
-        for key in (*_keys(call), _WITHOUT_USAGE):
+        for key in (*keys_of(call), _WITHOUT_USAGE):
             for group in self._index.get(key, ())[-_MAX_CANDIDATES:]:
                 seen[group] = None
         return seen
@@ -205,7 +313,9 @@ class Matcher:
     def _enter(self, group: _Group, call: Call) -> None:
         if not self._indexed:
             return
-        for key in _keys(call):
+        if group.hand is None:
+            self._unclaimed.enter(group, call)
+        for key in keys_of(call):
             groups = self._index.setdefault(key, [])
             if group not in groups[-_MAX_CANDIDATES:]:
                 groups.append(group)
@@ -218,8 +328,9 @@ class Matcher:
             or (self._recent[0].settled and now - self._recent[0].since > _REMEMBERED_SECONDS)
         ):
             group = self._recent.popleft()
+            self._unclaimed.remove(group, group.calls)
             for call in group.calls:
-                for key in _keys(call):
+                for key in keys_of(call):
                     groups = self._index.get(key)
                     if groups is not None:
                         if group in groups:
@@ -228,89 +339,34 @@ class Matcher:
                             del self._index[key]
 
 
-def _keys(call: Call) -> list[Key]:
-    """What a call is found under: every link that another span of the same call may share."""
-    stamp = call.stamp
-    keys: list[Key] = [
-        ("trace", stamp.trace_id),
-        ("owner", stamp.owner),
-        ("usage", _usage_key(call)),
-    ]
-    if call.facts.response_id is not None:
-        keys.append(("id", call.facts.response_id))
-    return keys
-
-
-def _usage_key(call: Call) -> tuple[int, int] | None:
-    usage = call.facts.usage
-    return None if usage is None else (usage.input_tokens, usage.output_tokens)
-
-
-def _rank(call: Call, group: _Group) -> tuple[int, int, int]:
-    """How strongly a call is linked to a group: (0, …) not at all."""
-    none = 0, 0, 0
+def _rank(call: Call, group: _Group) -> Rank:  # noqa: PLR0911 - a decision a line
+    """How strongly a span's call is linked to a group: (0, …) not at all."""
     if call.scope in group.scopes:
-        return none
+        return NOT_LINKED
+    spans = group.spans
+    if not spans:
+        hand = group.calls[0]
+        return NOT_LINKED if _would_lose(call, group) else rank_by_hand(hand, [call], latest=True)
     ours, theirs = call.facts.response_id, group.response_id
     ids_known = ours is not None and theirs is not None
     if ids_known and ours != theirs:
-        return none
-    ours_key, theirs_key = _usage_key(call), group.usage_key
+        return NOT_LINKED
+    ours_key, theirs_key = call.usage_key, group.usage_key
     keys_known = ours_key is not None and theirs_key is not None
     if keys_known and ours_key != theirs_key and not ids_known:
-        return none
+        return NOT_LINKED
     if group.settled and theirs_key is None and ours_key is not None and not ids_known:
         # It has been counted as unmetered: these tokens would be lost.
-        return none
-    link = max(_link(call, other) for other in group.calls)
+        return NOT_LINKED
+    link = max(link_of_spans(call, other) for other in spans)
     if not link and not ids_known:
-        return none
-    distance = min(abs(call.stamp.start_ns - other.stamp.start_ns) for other in group.calls)
+        return NOT_LINKED
+    distance = min(abs(call.stamp.start_ns - other.stamp.start_ns) for other in spans)
     # Servers of one's own may give each response the same id: the other ties still count then.
     return 4 * ids_known + link, int(keys_known), -distance
 
 
-def _link(call: Call, other: Call) -> int:
-    """What ties two spans: 3 parent and child, 2 trace or thread and task, 1 time; 0 nothing."""
-    one, two = call.stamp, other.stamp
-    if one.parent_id == two.span_id or two.parent_id == one.span_id:
-        return 3 if one.trace_id == two.trace_id else 0
-    if not _overlap(call, other) or not _same_model(call, other):
-        return 0
-    if one.trace_id == two.trace_id:
-        return 2
-    if one.owner == two.owner and _in_own_trace(one) and _in_own_trace(two):
-        return 2
-    around = (not two.client and _within(call, other)) or (not one.client and _within(other, call))
-    return int(around and _same_outcome(call, other))
-
-
-def _in_own_trace(stamp: Stamp) -> bool:
-    """Whether a call's span, or the one of a call around it, began a trace of its own."""
-    while stamp.enclosing is not None:
-        stamp = stamp.enclosing
-    return not stamp.parent_id
-
-
-def _overlap(call: Call, other: Call) -> bool:
-    """Whether there was an instant, as the one when the request went out, within both."""
-    return call.stamp.start_ns <= other.end_ns and other.stamp.start_ns <= call.end_ns
-
-
-def _within(inner: Call, outer: Call) -> bool:
-    return (
-        outer.stamp.start_ns <= inner.stamp.start_ns
-        and inner.end_ns <= outer.end_ns + _TOLERANCE_NS
-    )
-
-
-def _same_model(call: Call, other: Call) -> bool:
-    """Whether two names may be of one model: some leave out a vendor in front, a date behind."""
-    if UNKNOWN_MODEL in {call.facts.model, other.facts.model}:
-        return True
-    one, two = (c.facts.model.rpartition("/")[2] for c in (call, other))
-    return one.startswith(two) or two.startswith(one)
-
-
-def _same_outcome(call: Call, other: Call) -> bool:
-    return (call.facts.error_type is None) == (other.facts.error_type is None)
+def _would_lose(call: Call, group: _Group) -> bool:
+    """Whether a call's tokens would be lost in a group that was counted as unmetered."""
+    known = any(other.facts.usage is not None for other in group.calls)
+    return group.settled and call.facts.usage is not None and not known

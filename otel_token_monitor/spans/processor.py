@@ -117,7 +117,7 @@ class Stamp:
 
 
 def _owner() -> tuple[int, int]:
-    """This thread, and this task of asyncio."""
+    """The thread that this is, and its task of asyncio."""
     loop = _get_running_loop()
     return get_ident(), 0 if loop is None else id(current_task(loop))
 

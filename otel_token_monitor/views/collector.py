@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 from otel_token_monitor.ledger.errors import LedgerError
 from otel_token_monitor.views import metrics
 from otel_token_monitor.views.exposition import Family
-from otel_token_monitor.views.series import HISTOGRAMS, families
+from otel_token_monitor.views.series import families
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -68,8 +68,10 @@ class TokenCollector(Collector):
 
     def describe(self) -> Iterable[Family]:
         """The families without samples: registering must not read the ledger."""
-        hidden = frozenset() if self._histograms else HISTOGRAMS
-        return [Family(spec) for spec in metrics.METRICS if spec not in hidden]
+        shown = metrics.METRICS
+        if not self._histograms:
+            shown = tuple(spec for spec in shown if spec.kind != "histogram")
+        return map(Family, shown)
 
     def collect(self) -> Iterator[Family]:
         """The families that have samples now."""

@@ -9,6 +9,13 @@ from otel_token_monitor.usage import Labels, TokenUsage
 
 __all__ = [
     "BACKLOG_RECORDS",
+    "BUDGET_LABELS",
+    "BUDGET_LIMIT",
+    "BUDGET_RESET",
+    "BUDGET_STATUS",
+    "BUDGET_THRESHOLD",
+    "BUDGET_USED",
+    "BUDGET_WINDOW_START",
     "BUILD_INFO",
     "COST",
     "DIRECTIONS",
@@ -20,6 +27,7 @@ __all__ = [
     "LABEL_SETS",
     "LAST_WRITE",
     "LEDGER_UP",
+    "LIMITS_CONTESTED",
     "METRICS",
     "OPEN_SPANS",
     "QUEUE_LENGTH",
@@ -115,6 +123,54 @@ UNPRICED_REQUESTS: Final = MetricSpec(
     labels=LABELS,
 )
 
+BUDGET_LABELS: Final = ("ledger", "budget", "scope", "project", "model", "window", "unit")
+"""The labels of what is shown per budget."""
+
+BUDGET_LIMIT: Final = MetricSpec(
+    name="llm_budget_limit",
+    kind="gauge",
+    help="The limit of a budget, in its unit: tokens, requests or US dollars.",
+    labels=BUDGET_LABELS,
+)
+BUDGET_USED: Final = MetricSpec(
+    name="llm_budget_used",
+    kind="gauge",
+    help="What is used of a budget in its window, estimated tokens included.",
+    labels=BUDGET_LABELS,
+)
+BUDGET_RESET: Final = MetricSpec(
+    name="llm_budget_reset_timestamp_seconds",
+    kind="gauge",
+    help="When a budget starts anew, in seconds since the epoch; for a trailing minute, when all "
+    "that counts now has passed.",
+    labels=BUDGET_LABELS,
+)
+BUDGET_WINDOW_START: Final = MetricSpec(
+    name="llm_budget_window_start_timestamp_seconds",
+    kind="gauge",
+    help="When a budget's window began, in seconds since the epoch.",
+    labels=BUDGET_LABELS,
+)
+BUDGET_STATUS: Final = MetricSpec(
+    name="llm_budget_status",
+    kind="gauge",
+    help="The status of a budget: 0 NORMAL, 1 WARNING, 2 CRITICAL.",
+    labels=BUDGET_LABELS,
+)
+BUDGET_THRESHOLD: Final = MetricSpec(
+    name="llm_budget_threshold_ratio",
+    kind="gauge",
+    help="The share of a budget from which on its status is WARNING (severity warning) or "
+    "CRITICAL (critical).",
+    labels=("ledger", "budget", "severity"),
+)
+LIMITS_CONTESTED: Final = MetricSpec(
+    name=f"{_HEALTH}limits_contested",
+    kind="gauge",
+    help="Whether applications that count into this ledger disagree about limits, thresholds or "
+    "the time zone (1) or not (0).",
+)
+
 LEDGER_UP: Final = MetricSpec(
     name=f"{_HEALTH}ledger_up",
     kind="gauge",
@@ -193,6 +249,13 @@ METRICS: Final = (
     REQUEST_TOKENS,
     FIRST_TOKEN,
     UNPRICED_REQUESTS,
+    BUDGET_LIMIT,
+    BUDGET_USED,
+    BUDGET_RESET,
+    BUDGET_WINDOW_START,
+    BUDGET_STATUS,
+    BUDGET_THRESHOLD,
+    LIMITS_CONTESTED,
     *HEALTH_COUNTERS.values(),
     LEDGER_UP,
     LABEL_SETS,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from otel_token_monitor.views.exposition import Block
     from otel_token_monitor.views.metrics import MetricSpec
 
-__all__ = ["HISTOGRAMS", "families"]
+__all__ = ["families"]
 
 _NANO: Final = 1_000_000_000
 
@@ -34,7 +34,9 @@ class _Table:
 
 def families(series: Mapping[Labels, Sums], *, histograms: bool) -> Iterator[Family]:
     """The metrics of the label sets, in the order of the table of metrics; none without a value."""
-    for table in (*_COUNTERS, *(_HISTOGRAMS if histograms else ())):
+    for table in _TABLES:
+        if not histograms and table.layout.spec.kind == "histogram":
+            continue
         blocks = [block for item in series.items() for block in table.blocks(*item)]
         if blocks:
             yield Family(table.layout.spec, blocks, table.layout)
@@ -65,11 +67,6 @@ def _cost(labels: Labels, sums: Sums) -> list[Block]:
     return [(labels, (sums.totals.cost_nanousd / _NANO,))]
 
 
-def _unpriced(labels: Labels, sums: Sums) -> list[Block]:
-    count = sums.totals.unpriced
-    return [(labels, (count,))] if count else []
-
-
 def _durations(labels: Labels, sums: Sums) -> list[Block]:
     return [(labels, _histogram(sums.duration, sums.duration_ns / _NANO))]
 
@@ -84,6 +81,11 @@ def _first_tokens(labels: Labels, sums: Sums) -> list[Block]:
     if not sums.first_token_count:
         return []  # an endpoint that never streams would carry a row of zeros for ever
     return [(labels, _histogram(sums.first_token, sums.first_token_ns / _NANO))]
+
+
+def _unpriced(labels: Labels, sums: Sums) -> list[Block]:
+    count = sums.totals.unpriced
+    return [(labels, (count,))] if count else []
 
 
 def _histogram(buckets: Sequence[int], total: float) -> list[float]:
@@ -104,15 +106,12 @@ def _buckets(bounds: Sequence[float], *labels: tuple[str, str]) -> list[Line]:
     return [*buckets, Line("_count", labels), Line("_sum", labels)]
 
 
-_COUNTERS: Final = (
+_TABLES: Final = (
     _Table(_by(metrics.TOKENS, "type", metrics.TYPES), _tokens),
     _Table(_by(metrics.REQUESTS, "status", metrics.STATUSES), _requests),
     _Table(Layout(metrics.UNMETERED_REQUESTS), _unmetered),
     _Table(_by(metrics.ESTIMATED_TOKENS, "direction", metrics.DIRECTIONS), _estimated),
     _Table(Layout(metrics.COST), _cost),
-    _Table(Layout(metrics.UNPRICED_REQUESTS), _unpriced),
-)
-_HISTOGRAMS: Final = (
     _Table(Layout(metrics.DURATION, _buckets(DURATION_BOUNDS)), _durations),
     _Table(
         Layout(
@@ -126,7 +125,5 @@ _HISTOGRAMS: Final = (
         _request_tokens,
     ),
     _Table(Layout(metrics.FIRST_TOKEN, _buckets(FIRST_TOKEN_BOUNDS)), _first_tokens),
+    _Table(Layout(metrics.UNPRICED_REQUESTS), _unpriced),
 )
-
-HISTOGRAMS: Final = frozenset(table.layout.spec for table in _HISTOGRAMS)
-"""The metrics that can be switched off."""

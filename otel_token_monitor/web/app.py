@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-from dataclasses import dataclass
 from html import escape
 from string import Template
 from typing import TYPE_CHECKING, Final
@@ -13,6 +12,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route, Router
 
 from otel_token_monitor.views.exposition import render
+from otel_token_monitor.web.sources import ServerStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,18 +25,6 @@ __all__ = ["ServerStatus", "create_app"]
 
 # Level 9, gzip's default, takes several times as long as the rendering itself; 1 takes half of it.
 _GZIP_LEVEL: Final = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerStatus:
-    """What the server says of itself: the release, where the ledger is, why it cannot be read.
-
-    `trouble` is None when the ledger can be read.
-    """
-
-    version: str
-    ledger: str
-    trouble: str | None = None
 
 
 def create_app(

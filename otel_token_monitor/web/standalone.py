@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import threading
+import time
 from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
 
+from otel_token_monitor.budgets.policy import Policy
 from otel_token_monitor.ledger.errors import LedgerError
 from otel_token_monitor.ledger.reader import Exposition, LedgerReader
 from otel_token_monitor.views.collector import HealthReading, TokenCollector
-from otel_token_monitor.views.summary import today, tokens_by_project
-from otel_token_monitor.web.app import ServerStatus, create_app
+from otel_token_monitor.views.report import Report, take_report
+from otel_token_monitor.web.routes import create_app
 from otel_token_monitor.web.server import MetricsServer
+from otel_token_monitor.web.sources import ServerStatus, Sources
 
 if TYPE_CHECKING:
     from otel_token_monitor.config import TokenMonitorConfig
@@ -38,11 +41,15 @@ class StandaloneServer:
         registry.register(
             TokenCollector(self._exposition, HealthReading, histograms=config.histograms)
         )
-        self._server = MetricsServer(
-            partial(create_app, registry, status=self.status, tokens_today=self._tokens_today),
-            config.host,
-            config.port,
+        # Where no application has said its limits, those of this process hold.
+        self._fallback = Policy.of(config)
+        sources = Sources(
+            registry=registry,
+            status=self.status,
+            report=self.report,
+            alerts_token=config.read_alerts_token,
         )
+        self._server = MetricsServer(partial(create_app, sources), config.host, config.port)
 
     @property
     def address(self) -> tuple[str, int] | None:
@@ -70,6 +77,13 @@ class StandaloneServer:
             trouble=self._trouble(),
         )
 
+    def report(self, project: str | None = None, *, hours: bool = False) -> Report:
+        """What the ledger says now, of all projects or of one. Raises LedgerError."""
+        with self._reading:
+            return take_report(
+                self._reader, self._fallback, time.time_ns(), project=project, hours=hours
+            )
+
     def _trouble(self) -> str | None:
         try:
             with self._reading:
@@ -81,10 +95,3 @@ class StandaloneServer:
     def _exposition(self) -> Exposition:
         with self._reading:
             return self._reader.exposition()
-
-    def _tokens_today(self) -> dict[str, int] | None:
-        try:
-            with self._reading:
-                return tokens_by_project(today(self._reader))
-        except LedgerError:
-            return None

@@ -103,7 +103,7 @@ def test_threads_whose_calls_end_at_the_same_time_after_the_end(data_dir: Path) 
             for thread in threads: thread.join()
         monitor = instrument()
         late(1)
-        monitor._finish()
+        monitor._pipeline.close()
         many()
     """
     assert run(script, data_dir) == ""

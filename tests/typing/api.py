@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_type
 
@@ -104,4 +106,15 @@ def read(record: UsageRecord) -> int:
 
 
 assert_type(TokenUsage(input=1, output_reasoning=2).output_tokens, int)
+assert_type(otel_token_monitor.token_monitor, TokenMonitor)
+assert_type(TokenMonitor(), TokenMonitor)
+by_hand = TokenMonitor(config=TokenMonitorConfig())
+usage_record = by_hand.create_usage_record(
+    "gpt-5-mini", 12, 7, "chat_completion", "checkout", cached_tokens=3, cost_usd=Decimal("0.1")
+)
+assert_type(usage_record, UsageRecord)
+by_hand.create_usage_record("gpt-5-mini", None, None, time=datetime.now(UTC), status="error")
+by_hand.create_usage_record("gpt-5-mini", status="fine")  # type: ignore[arg-type]
+by_hand.log_usage(usage_record)
+by_hand.log_usage({})  # type: ignore[arg-type]
 errors: tuple[type[Exception], ...] = (ConfigError, InstrumentationError)

@@ -18,7 +18,8 @@ from otel_token_monitor.ledger.errors import LedgerBusyError, LedgerError
 from otel_token_monitor.ledger.reader import LedgerReader
 from otel_token_monitor.pipeline import Pipeline
 from otel_token_monitor.spans.project import ProjectPolicy
-from tests.loads import SCOPE, TOKENS, call
+from otel_token_monitor.usage import Labels, TokenUsage, UsageRecord
+from tests.loads import PARTS, SCOPE, TOKENS, call
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -298,3 +299,63 @@ def test_a_server_that_cannot_start_does_not_end_the_counting(make: Make, file: 
         call(tracer)
         eventually(lambda number=number: _known(reader) == number)  # type: ignore[misc]
     reader.close()
+
+
+def by_hand(number: int = 1, *, usage: TokenUsage = PARTS) -> UsageRecord:
+    labels = Labels("search", "openai", "gpt-5-mini", "chat/completions")
+    return UsageRecord(
+        time_ns=time.time_ns(), nonce=number, labels=labels, source="manual", usage=usage
+    )
+
+
+def test_an_answer_has_what_was_logged_by_hand_before(make: Make, file: Location) -> None:
+    pipeline, tracer = make(file)
+    for number in range(1, 30):
+        call(tracer)
+        pipeline.log(by_hand(number))
+        assert requests(pipeline) == number
+
+
+def test_a_call_that_may_be_logged_by_hand_waits_until_it_is_or_somebody_flushes(
+    make: Make, file: Location
+) -> None:
+    pipeline, tracer = make(file)
+    pipeline.expect_by_hand()
+    call(tracer)
+    assert requests(pipeline) == 0
+    pipeline.log(by_hand())
+    assert requests(pipeline) == 1
+    call(tracer)
+    assert requests(pipeline) == 1
+    assert pipeline.force_flush()
+    assert requests(pipeline) == 2
+
+
+def test_more_than_a_portion_that_is_logged_by_hand_counts_once(make: Make, file: Location) -> None:
+    pipeline, tracer = make(file)
+    pipeline._started.acquire()  # the thread never comes
+    for number in range(2500):
+        call(tracer)
+        pipeline.log(by_hand(number))
+    assert pipeline.force_flush()
+    assert requests(pipeline) == 2500
+
+
+def test_what_is_logged_by_hand_never_raises(make: Make, file: Location) -> None:
+    pipeline, _ = make(file)
+    pipeline.close()
+    pipeline.log(by_hand())
+    assert requests(pipeline) == 1
+
+
+def test_the_ledger_can_be_changed_otherwise(make: Make, file: Location) -> None:
+    pipeline, tracer = make(file)
+    call(tracer)
+    assert requests(pipeline) == 1
+
+    def forget(connection: sqlite3.Connection) -> int:
+        return connection.execute("DELETE FROM record").rowcount
+
+    assert pipeline.change(forget) == 1
+    with pipeline.lock, pytest.raises(LedgerBusyError, match=r"has been busy for 0\.1 s"):
+        pipeline.change(forget, timeout=0.1)

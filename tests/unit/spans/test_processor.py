@@ -69,7 +69,7 @@ def test_a_span_of_an_llm_scope_is_queued_when_it_ends(lab: SpanLab) -> None:
     span = lab.start()
     assert len(lab.queue) == 0
     lab.end(span)
-    assert [ended.name for _, ended in lab.ended() if ended is not None] == ["openai.chat"]
+    assert [stamp.name for stamp, _ in lab.ended()] == ["openai.chat"]
 
 
 def test_a_span_of_another_scope_is_not(lab: SpanLab) -> None:

@@ -130,6 +130,12 @@ def test_a_family_writes_itself_without_making_samples(accept: str) -> None:
     assert shown.sampled == [False]
 
 
+def test_samples_that_a_registry_changed_are_shown_as_changed() -> None:
+    family = Family(SPEED, [(("1", "2"), (3,)), (("3", "4"), (5,))])
+    del family.samples[0]
+    assert lines(family) == ['speed{a="4",z="3"} 5.0']
+
+
 @pytest.mark.parametrize("accept", LEFT)
 def test_other_formats_are_left_to_prometheus_client(accept: str) -> None:
     shown = Shown(Family(SPEED, [(("1", "2"), (3,))]))

@@ -4,83 +4,73 @@ from __future__ import annotations
 
 import gzip
 import threading
-import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfoNotFoundError
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter
-from starlette.testclient import TestClient
 
-from otel_token_monitor.ledger.batch import Batch
-from otel_token_monitor.ledger.database import Location
-from otel_token_monitor.ledger.reader import LedgerReader
-from otel_token_monitor.ledger.writer import LedgerWriter
-from otel_token_monitor.usage import Labels, TokenUsage, UsageRecord
+from otel_token_monitor.ledger.errors import LedgerError
 from otel_token_monitor.views.collector import HealthReading, TokenCollector
-from otel_token_monitor.web.app import ServerStatus, create_app
+from otel_token_monitor.web.sources import ServerStatus
+from tests.unit.web.ledgers import (
+    broken_sources,
+    call,
+    client_of,
+    reader_of,
+    report_of,
+    sources_of,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from prometheus_client import Metric
+    from starlette.testclient import TestClient
 
-FINE = ServerStatus(version="1.2.3", ledger="/data/usage.db")
+    from otel_token_monitor.views.report import Report
+
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 COST_LINE = (
     'llm_cost_usd_total{endpoint="responses",model="gpt-5",project="shop",provider="openai"} 0.25'
 )
+PATHS = ["/metrics", "/token-usage", "/token-status", "/healthz"]
+BROKEN = broken_sources(LedgerError("the disk is full: free some space"))
 
 
 @pytest.fixture
-def registry() -> Iterator[CollectorRegistry]:
-    """The metrics of a ledger with one call."""
-    labels = Labels("shop", "openai", "gpt-5", "responses")
-    call = UsageRecord(
-        time_ns=time.time_ns(),
-        nonce=1,
-        labels=labels,
-        source="test",
-        usage=TokenUsage(1000),
-        cost_nanousd=250_000_000,
-    )
-    writer = LedgerWriter(Location.in_memory(), max_label_sets=100)
-    writer.write(Batch([call]))
-    reader = LedgerReader(writer.location)
-    made = CollectorRegistry()
-    made.register(TokenCollector(reader.exposition, HealthReading))
-    yield made
-    reader.close()
-    writer.close()
+def client() -> Iterator[TestClient]:
+    """A client of a ledger with one call of 1000 tokens, and metrics of it."""
+    registry = CollectorRegistry()
+    with reader_of(call(), call("search", 500)) as reader:
+        registry.register(TokenCollector(reader.exposition, HealthReading))
+        yield client_of(sources_of(reader, registry=registry, daily_limit=2000))
 
 
-@pytest.fixture
-def client(registry: CollectorRegistry) -> TestClient:
-    return client_of(registry)
+@pytest.mark.parametrize("path", [*PATHS, *(f"{path}/" for path in PATHS), "/"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_every_path_answers_without_redirect(client: TestClient, path: str, method: str) -> None:
+    assert client.request(method, path).status_code == 200
 
 
-def client_of(
-    registry: CollectorRegistry,
-    status: ServerStatus = FINE,
-    tokens_today: Mapping[str, int] | None = None,
-) -> TestClient:
-    app = create_app(registry, status=lambda: status, tokens_today=lambda: tokens_today)
-    headers = {"accept-encoding": "identity"}
-    return TestClient(app, headers=headers, follow_redirects=False)
+@pytest.mark.parametrize("path", [*PATHS, "/"])
+def test_no_answer_may_be_stored(client: TestClient, path: str) -> None:
+    assert client.get(path).headers["cache-control"] == "no-store"
 
 
-def page(status: ServerStatus = FINE, tokens_today: Mapping[str, int] | None = None) -> str:
-    return client_of(CollectorRegistry(), status, tokens_today).get("/").text
+@pytest.mark.parametrize("path", [*PATHS, "/"])
+def test_nothing_else_can_be_posted_to(client: TestClient, path: str) -> None:
+    assert client.post(path).status_code == 405
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/metrics/"])
-def test_metrics_are_served_without_redirect(client: TestClient, path: str) -> None:
-    response = client.get(path)
-    assert (response.status_code, COST_LINE in response.text.splitlines()) == (200, True)
+@pytest.mark.parametrize("path", ["/nothing", "/metrics/x", "/favicon.ico", "/alerts"])
+def test_any_other_path_is_not_found(client: TestClient, path: str) -> None:
+    assert client.get(path).status_code == 404
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/metrics/", "/healthz", "/"])
-def test_head_is_answered(client: TestClient, path: str) -> None:
-    assert client.head(path).status_code == 200
+def test_metrics_are_served(client: TestClient) -> None:
+    assert COST_LINE in client.get("/metrics").text.splitlines()
 
 
 def test_prometheus_text_is_the_default(client: TestClient) -> None:
@@ -121,16 +111,19 @@ def test_names_restrict_the_metrics(client: TestClient) -> None:
     query = {"name[]": ["llm_cost_usd_total", "otel_token_monitor_ledger_up"]}
     lines = client.get("/metrics", params=query).text.splitlines()
     samples = sorted(line for line in lines if not line.startswith("#"))
-    assert samples == [COST_LINE, "otel_token_monitor_ledger_up 1.0"]
+    assert samples == [
+        COST_LINE.replace("shop", "search"),
+        COST_LINE,
+        "otel_token_monitor_ledger_up 1.0",
+    ]
 
 
-def test_metrics_cannot_be_posted_to(client: TestClient) -> None:
-    assert client.post("/metrics").status_code == 405
-
-
-@pytest.mark.parametrize("path", ["/nothing", "/metrics/x", "/healthz/", "/favicon.ico"])
-def test_any_other_path_is_not_found(client: TestClient, path: str) -> None:
-    assert client.get(path).status_code == 404
+def test_metrics_of_any_registry_are_served() -> None:
+    registry = CollectorRegistry()
+    Counter("visits", "Visits.", registry=registry).inc()
+    with reader_of() as reader:
+        text = client_of(sources_of(reader, registry=registry)).get("/metrics").text
+    assert "visits_total 1.0" in text.splitlines()
 
 
 def test_scrapes_run_in_worker_threads() -> None:
@@ -143,8 +136,20 @@ def test_scrapes_run_in_worker_threads() -> None:
 
     registry = CollectorRegistry()
     registry.register(Watcher())
-    client_of(registry).get("/metrics")
+    with reader_of() as reader:
+        client_of(sources_of(reader, registry=registry)).get("/metrics")
     assert seen == ["AnyIO worker thread"]
+
+
+def test_an_error_while_collecting_is_not_hidden() -> None:
+    class Broken:
+        def collect(self) -> list[Metric]:
+            raise ZeroDivisionError
+
+    registry = CollectorRegistry()
+    registry.register(Broken())
+    with reader_of() as reader, pytest.raises(ZeroDivisionError):
+        client_of(sources_of(reader, registry=registry)).get("/metrics")
 
 
 def test_health_of_a_readable_ledger(client: TestClient) -> None:
@@ -156,76 +161,107 @@ def test_health_of_a_readable_ledger(client: TestClient) -> None:
     assert client.get("/healthz").json() == expected
 
 
-def test_health_tells_ledger_trouble() -> None:
-    trouble = ServerStatus(version="1", ledger="/x", trouble="the disk is full")
-    response = client_of(CollectorRegistry(), trouble).get("/healthz")
+def test_a_server_with_ledger_trouble_is_alive_and_says_so() -> None:
+    status = ServerStatus(version="1", ledger="/x", trouble="the disk is full")
+    response = client_of(broken_sources(LedgerError("x"), status)).get("/healthz")
     expected = {
         "status": "ledger trouble",
         "version": "1",
         "ledger": {"location": "/x", "readable": False, "error": "the disk is full"},
     }
-    assert response.json() == expected
-
-
-def test_a_server_with_ledger_trouble_is_alive() -> None:
-    trouble = ServerStatus(version="1", ledger="/x", trouble="the disk is full")
-    assert client_of(CollectorRegistry(), trouble).get("/healthz").status_code == 200
+    assert (response.status_code, response.json()) == (200, expected)
 
 
 def test_health_of_a_path_that_is_no_utf8() -> None:
     status = ServerStatus(version="1", ledger="/data/\udcff")
-    ledger = client_of(CollectorRegistry(), status).get("/healthz").json()["ledger"]
-    assert ledger["location"] == "/data/\\udcff"
+    health = client_of(broken_sources(LedgerError("x"), status)).get("/healthz").json()
+    assert health["ledger"]["location"] == "/data/\\udcff"
 
 
-def test_the_page_names_product_and_version() -> None:
-    assert "<h1>OTel Token Monitor <small>1.2.3</small></h1>" in page()
+def test_usage_is_the_document_of_the_report(client: TestClient) -> None:
+    expected = report_of(call(), call("search", 500), hours=False, daily_limit=2000).document()
+    found = client.get("/token-usage").json()
+    assert (found | {"ledger": ""}) == (expected | {"ledger": ""})
 
 
-@pytest.mark.parametrize("link", ["metrics", "healthz"])
-def test_the_page_links_below_any_prefix(link: str) -> None:
-    assert f'<a href="{link}">' in page()
+def test_status_is_the_status_document_of_the_report(client: TestClient) -> None:
+    report = report_of(call(), call("search", 500), hours=False, daily_limit=2000)
+    found = client.get("/token-status").json()
+    assert (found | {"ledger": ""}) == (report.status_document() | {"ledger": ""})
 
 
-def test_the_page_names_the_ledger() -> None:
-    assert "<code>/data/usage.db</code>" in page()
+@pytest.mark.parametrize("name", ["project", "project_id"])
+@pytest.mark.parametrize("path", ["/token-usage", "/token-status"])
+def test_one_project_can_be_asked_for(client: TestClient, path: str, name: str) -> None:
+    found = client.get(path, params={name: "search"}).json()
+    assert (found["project"], found["daily"]["total_tokens"]) == ("search", 500)
 
 
-def test_the_page_shows_trouble() -> None:
-    status = ServerStatus(version="1", ledger="/x", trouble="no ledger at </p>")
-    assert '<p class="bad">no ledger at &lt;/p&gt;</p>' in page(status)
+def test_a_project_nobody_knows_has_used_nothing(client: TestClient) -> None:
+    assert client.get("/token-usage?project=x").json()["daily"]["total_tokens"] == 0
 
 
-def test_the_page_escapes_the_ledger() -> None:
-    status = ServerStatus(version="1", ledger='/<script>"$version')
-    assert "<code>/&lt;script&gt;&quot;$version</code>" in page(status)
+@pytest.mark.parametrize(
+    ("query", "reason"),
+    [
+        ("project=", "project is empty: name a project, or leave project out for all"),
+        (
+            "project=a&project_id=b",
+            "project and project_id name different projects: give one of them",
+        ),
+        ("project_id=", "project_id is empty: name a project, or leave project_id out for all"),
+    ],
+)
+def test_a_project_that_is_none_is_refused(client: TestClient, query: str, reason: str) -> None:
+    response = client.get(f"/token-usage?{query}")
+    assert (response.status_code, response.json()) == (400, {"error": reason})
 
 
-def test_the_page_escapes_projects() -> None:
-    assert "<td>&lt;img src=x&gt;</td>" in page(tokens_today={"<img src=x>": 1})
+@pytest.mark.parametrize(
+    ("tokens", "query", "code"),
+    [
+        (900, "", 200),
+        (900, "?strict=0", 200),
+        (900, "?strict=No", 200),
+        (900, "?strict=1", 503),
+        (900, "?strict=TRUE", 503),
+        (899, "?strict=1", 200),
+        (0, "?strict=1", 200),
+    ],
+)
+def test_strict_answers_503_when_critical(tokens: int, query: str, code: int) -> None:
+    with reader_of(call("shop", tokens)) as reader:
+        response = client_of(sources_of(reader, daily_limit=1000)).get(f"/token-status{query}")
+    status = "CRITICAL" if tokens == 900 else "WARNING" if tokens else "NORMAL"
+    assert (response.status_code, response.json()["status"]) == (code, status)
 
 
-def test_the_page_shows_a_path_that_is_no_utf8() -> None:
-    assert "<code>/\\udcff</code>" in page(ServerStatus(version="1", ledger="/\udcff"))
+@pytest.mark.parametrize("value", ["", "2", "maybe"])
+def test_a_strict_that_is_no_boolean_is_refused(client: TestClient, value: str) -> None:
+    response = client.get("/token-status", params={"strict": value})
+    reason = (
+        f"strict={value!r} is neither true nor false: "
+        f"give one of 1, true, yes, on, 0, false, no, off"
+    )
+    assert (response.status_code, response.json()) == (400, {"error": reason})
 
 
-def test_the_page_shows_most_tokens_first() -> None:
-    shown = page(tokens_today={"a": 5, "b": 1_234_567})
-    rows = "<tr><td>b</td><td>1,234,567</td></tr>\n<tr><td>a</td><td>5</td></tr>\n"
-    assert f"<tbody>\n{rows}</tbody>" in shown
+@pytest.mark.parametrize("path", ["/token-usage", "/token-status", "/token-status?strict=1"])
+def test_a_ledger_that_cannot_be_read_is_503(path: str) -> None:
+    response = client_of(BROKEN).get(path)
+    expected = (503, {"error": "the disk is full: free some space"})
+    assert (response.status_code, response.json()) == expected
 
 
-def test_the_page_shows_the_sum() -> None:
-    shown = page(tokens_today={"a": 5, "b": 1_234_567})
-    assert "<tr><td>All</td><td>1,234,572</td></tr>" in shown
+def test_ledger_trouble_of_a_path_that_is_no_utf8() -> None:
+    response = client_of(broken_sources(LedgerError("no \udcff"))).get("/token-usage")
+    assert response.json() == {"error": "no \\udcff"}
 
 
-def test_a_day_without_calls() -> None:
-    assert "<p>None yet.</p>" in page(tokens_today={})
-
-
-def test_the_page_is_silent_on_tokens_it_does_not_know() -> None:
-    assert "Tokens today" not in page()
+def test_the_page_of_a_ledger_that_cannot_be_read_is_a_page() -> None:
+    response = client_of(BROKEN).get("/")
+    assert response.status_code == 200
+    assert "the disk is full: free some space" in response.text
 
 
 def test_the_page_loads_nothing_from_elsewhere(client: TestClient) -> None:
@@ -233,18 +269,29 @@ def test_the_page_loads_nothing_from_elsewhere(client: TestClient) -> None:
     assert policy == "default-src 'none'; style-src 'unsafe-inline'"
 
 
-def test_an_error_while_collecting_is_not_hidden() -> None:
-    class Broken:
-        def collect(self) -> list[Metric]:
-            raise ZeroDivisionError
-
-    registry = CollectorRegistry()
-    registry.register(Broken())
-    with pytest.raises(ZeroDivisionError):
-        client_of(registry).get("/metrics")
+def test_the_page_is_html(client: TestClient) -> None:
+    assert client.get("/").headers["content-type"] == "text/html; charset=utf-8"
 
 
-def test_metrics_of_any_registry_are_served() -> None:
-    registry = CollectorRegistry()
-    Counter("visits", "Visits.", registry=registry).inc()
-    assert "visits_total 1.0" in client_of(registry).get("/metrics").text.splitlines()
+@pytest.mark.parametrize(("query", "reloads"), [("", True), ("?refresh=off", False)])
+def test_the_page_loads_anew_unless_told_not_to(
+    client: TestClient, query: str, *, reloads: bool
+) -> None:
+    meta = '<meta http-equiv="refresh" content="30">'
+    assert (meta in client.get(f"/{query}").text) is reloads
+
+
+def test_a_refresh_that_is_no_boolean_is_refused(client: TestClient) -> None:
+    assert client.get("/?refresh=often").status_code == 400
+
+
+def test_a_time_zone_that_this_machine_does_not_know_is_503() -> None:
+    def report(project: str | None, *, hours: bool) -> Report:
+        del project, hours
+        raise ZoneInfoNotFoundError("No time zone found with key Mars/Olympus")
+
+    sources = replace(BROKEN, report=report)
+    response = client_of(sources).get("/token-status")
+    assert response.status_code == 503
+    assert "No time zone found with key Mars/Olympus" in response.json()["error"]
+    assert "No time zone found with key Mars/Olympus" in client_of(sources).get("/").text

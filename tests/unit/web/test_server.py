@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import httpx
@@ -17,8 +18,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily
 
-from otel_token_monitor.web.app import ServerStatus, create_app
+from otel_token_monitor.ledger.errors import LedgerError
+from otel_token_monitor.web.routes import create_app
 from otel_token_monitor.web.server import MetricsServer
+from tests.unit.web.ledgers import broken_sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,11 +31,11 @@ if TYPE_CHECKING:
 
     Start = Callable[..., MetricsServer]
 
-STATUS = ServerStatus(version="1", ledger="in memory")
+SOURCES = broken_sources(LedgerError("no ledger"))
 
 
 def app(registry: CollectorRegistry | None = None) -> ASGIApp:
-    return create_app(registry or CollectorRegistry(), status=lambda: STATUS)
+    return create_app(SOURCES if registry is None else replace(SOURCES, registry=registry))
 
 
 def url(server: MetricsServer, path: str = "/healthz") -> str:
@@ -305,12 +308,10 @@ def run(script: str) -> subprocess.CompletedProcess[str]:
     """Run a script in a process of its own, with warnings as errors."""
     prelude = (
         "import os, socket, sys, time, urllib.request\n"
-        "from prometheus_client import CollectorRegistry\n"
-        "from otel_token_monitor.web.app import ServerStatus, create_app\n"
+        "from starlette.responses import PlainTextResponse\n"
         "from otel_token_monitor.web.server import MetricsServer\n"
         "def app():\n"
-        "    status = ServerStatus(version='1', ledger='in memory')\n"
-        "    return create_app(CollectorRegistry(), status=lambda: status)\n"
+        "    return PlainTextResponse('{{}}')\n"
         "def get(server):\n"
         "    with urllib.request.urlopen('http://%s:%d/healthz' % server.address) as answer:\n"
         "        return answer.status\n"

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from rich.console import Console
 
 from otel_token_monitor.usage import Labels, Totals
-from otel_token_monitor.views.summary import DaySummary
-from otel_token_monitor.views.terminal import cost_text, day_table, notes, printable
+from otel_token_monitor.views.terminal.day import day_table
+from tests.unit.views.terminal.drawing import drawn
 
 CHAT = Labels("checkout", "openai", "gpt-5-mini", "chat/completions")
 EMBEDDINGS = Labels("search", "openai", "text-embedding-3-small", "embeddings")
@@ -27,11 +26,8 @@ DAY = {
 }
 
 
-def shown(by_labels: dict[Labels, Totals], width: int) -> str:
-    console = Console(width=width, highlight=False, color_system=None)
-    with console.capture() as capture:
-        console.print(day_table(DaySummary(date="2025-11-24", by_labels=by_labels), width))
-    return capture.get()
+def shown(by_labels: dict[Labels, Totals], width: int, rows: int | None = None) -> str:
+    return drawn(day_table(by_labels, "2025-11-24 Asia/Seoul", width, rows=rows), width)
 
 
 def header(width: int) -> list[str]:
@@ -40,7 +36,7 @@ def header(width: int) -> list[str]:
 
 def test_80_columns() -> None:
     assert shown(DAY, 80) == (
-        "Today  2025-11-24 UTC\n"
+        "Today  2025-11-24 Asia/Seoul\n"
         "\n"
         "PROJECT, MODEL               TOKENS      INPUT  OUTPUT  REQUESTS     COST\n"
         "─────────────────────────────────────────────────────────────────────────\n"
@@ -78,7 +74,7 @@ def test_the_endpoint_is_the_first_to_go() -> None:
 
 
 def test_tokens_and_cost_are_the_last_to_stay() -> None:
-    assert header(45) == ["PROJECT", "TOKENS", "COST"]
+    assert header(40) == ["PROJECT", "TOKENS", "COST"]
 
 
 @pytest.mark.parametrize("width", range(40, 140, 7))
@@ -102,32 +98,25 @@ def test_names_are_not_taken_for_markup() -> None:
     assert "[red]m[/red]" in shown(by_labels, 80)
 
 
-def test_names_cannot_steer_the_terminal() -> None:
-    assert printable("a\x1b[2Jb\nc") == "a\N{REPLACEMENT CHARACTER}[2Jb\N{REPLACEMENT CHARACTER}c"
-
-
 def test_a_day_without_calls() -> None:
-    assert shown({}, 80) == "No calls yet today (2025-11-24 UTC).\n"
+    assert shown({}, 80) == "No calls yet today (2025-11-24 Asia/Seoul).\n"
 
 
 def test_nothing_is_noted_where_the_sums_are_whole() -> None:
-    assert notes(Totals(input=1, requests_ok=1)) == []
+    assert shown({CHAT: Totals(input=1, requests_ok=1)}, 80).splitlines()[-1][:5] == "total"
 
 
 def test_estimates_are_noted() -> None:
     total = Totals(estimated_input=1000, estimated_output=1, unmetered=1)
-    assert notes(total) == ["Not in TOKENS: 1 unmetered request, 1,001 estimated tokens."]
+    assert shown({CHAT: total}, 80).splitlines()[-1] == (
+        "Not in TOKENS: 1 unmetered request, 1,001 estimated tokens."
+    )
 
 
-@pytest.mark.parametrize(
-    ("totals", "text"),
-    [
-        (Totals(), "$0.0000"),
-        (Totals(cost_nanousd=99_999), "<$0.0001"),
-        (Totals(cost_nanousd=1_234_567_890), "$1.2346"),
-        (Totals(cost_nanousd=1_234_567_890_123), "$1,234.57"),
-        (Totals(unpriced=2), "unknown"),
-    ],
-)
-def test_cost(totals: Totals, text: str) -> None:
-    assert cost_text(totals) == text
+def test_so_many_rows_and_the_total_of_all() -> None:
+    lines = shown(DAY, 80, rows=1).splitlines()
+    assert [line.split()[:2] for line in lines[4:]] == [
+        ["search", "1,204,331"],
+        ["─" * 73],
+        ["total", "2,383,098"],
+    ]

@@ -1,0 +1,191 @@
+"""Budgets that are watched in the background, and a verdict for who wants to stop spending."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import threading
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+from weakref import WeakSet
+from zoneinfo import ZoneInfoNotFoundError
+
+from otel_token_monitor.alerts.readings import held_policy
+from otel_token_monitor.alerts.settings import WatchSettings
+from otel_token_monitor.alerts.verdict import BudgetExceededError, Verdict, as_status
+from otel_token_monitor.alerts.watch import BudgetWatch
+from otel_token_monitor.budgets.evaluation import Budget, evaluate
+from otel_token_monitor.ledger.errors import LedgerError
+from otel_token_monitor.monitor import TokenMonitor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from otel_token_monitor.alerts.notices import Alert
+    from otel_token_monitor.budgets.limits import BudgetStatus
+    from otel_token_monitor.budgets.policy import Policy
+    from otel_token_monitor.config import TokenMonitorConfig
+    from otel_token_monitor.ledger.reader import LedgerReader
+
+__all__ = ["AutoTokenMonitor"]
+
+C = TypeVar("C", bound="Callable[[Alert], object]")
+
+_FRESH_SECONDS: Final = 1.0
+_FLUSH_SECONDS: Final = 2.0
+
+
+class AutoTokenMonitor:
+    """Watches the budgets of a monitor's ledger, and alerts when their status changes.
+
+    Without a `token_monitor` one is made of `config`, without a `config` the monitor's own is
+    used. Alerts go to the console (logger `otel_token_monitor.alerts`), to the alert log and to
+    webhooks, once per transition however many processes watch the ledger.
+    """
+
+    def __init__(
+        self,
+        token_monitor: TokenMonitor | None = None,
+        config: TokenMonitorConfig | None = None,
+    ) -> None:
+        self.token_monitor = TokenMonitor(config) if token_monitor is None else token_monitor
+        self.config = self.token_monitor.config if config is None else config
+        self._access = self.token_monitor._pipeline  # noqa: SLF001 - the monitor's other half
+        self._settings = WatchSettings.of(self.config, self.token_monitor.ledger_path)
+        self._watch = BudgetWatch(self._access, self._settings, url=self._url)
+        self._checking = threading.Lock()
+        self._checked: tuple[float, Policy, tuple[Budget, ...]] | None = None
+        _monitors.add(self)
+
+    def __repr__(self) -> str:
+        state = "watching" if self.running else "not watching"
+        return f"<AutoTokenMonitor {state} {self.token_monitor!r}>"
+
+    @property
+    def running(self) -> bool:
+        """Whether budgets are watched."""
+        return self._watch.running
+
+    def start_monitoring(self) -> None:
+        """Begin to watch; nothing if it does already."""
+        self._watch.start()
+        _finish_with_multiprocessing(self)
+
+    def stop_monitoring(self) -> None:
+        """Watch no more; nothing if it does not.
+
+        Calls that were written since the last look are looked at once more, and alerts are
+        delivered for at most two seconds; what is left is delivered by whoever watches next.
+        """
+        self._watch.stop()
+
+    def finish(self) -> None:
+        """As `stop_monitoring`, once all calls are written that have ended: the process ends."""
+        if self.running:
+            self.token_monitor.force_flush(_FLUSH_SECONDS)
+            self.stop_monitoring()
+
+    def on_written(self) -> None:
+        """Calls were written to the ledger: look at the budgets soon. Never waits."""
+        self._watch.on_written()
+
+    def on_alert(self, callback: C) -> C:
+        """Call `callback(alert)` for each transition that this process notifies; returns it.
+
+        It is called in the thread that watches. What it raises is logged.
+        """
+        self._watch.on_alert(callback)
+        return callback
+
+    def check(
+        self, project_id: str | None = None, *, fail_on: str | BudgetStatus | None = None
+    ) -> Verdict:
+        """How the budgets stand: all, or those that calls of a project count under.
+
+        They are read at most once a second, so it may be asked before every call. With `fail_on`
+        (`"warning"`, `"critical"` or a BudgetStatus) it raises BudgetExceededError once one of
+        them has reached that. A ledger that cannot be read fails nobody: the status is None then.
+
+        Raises ValueError for another `fail_on`.
+        """
+        threshold = None if fail_on is None else as_status(fail_on)
+        try:
+            policy, budgets = self._budgets()
+        except (LedgerError, ZoneInfoNotFoundError):
+            return Verdict(status=None)
+        verdict = Verdict.of(budgets, project_id)
+        reached = None if threshold is None else verdict.reaches(threshold)
+        if reached is not None:
+            raise BudgetExceededError(reached, policy.zone)
+        return verdict
+
+    def receive(self, body: bytes) -> Mapping[str, int]:
+        """Pass on what Alertmanager's webhook sends; how many alerts were `forwarded` or `known`.
+
+        Raises MalformedPayloadError for another body, LedgerError if the alerts cannot be kept.
+        """
+        return Counter(map(str, self._watch.receive(body)))
+
+    def forget_after_fork(self) -> None:
+        """In a forked child: it watches from its first calls on."""
+        self._checking = threading.Lock()
+        self._checked = None
+        self._watch.forget_after_fork()
+
+    def _url(self) -> str:
+        address = self.token_monitor.address
+        if address is None:
+            return ""
+        host, port = address
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def _budgets(self) -> tuple[Policy, tuple[Budget, ...]]:
+        """The budgets as they were at most a second ago."""
+        with self._checking:
+            checked = self._checked
+            if checked is None or time.monotonic() - checked[0] >= _FRESH_SECONDS:
+                policy, budgets = self._access.ask(self._read)
+                checked = self._checked = (time.monotonic(), policy, budgets)
+        return checked[1], checked[2]
+
+    def _read(self, reader: LedgerReader) -> tuple[Policy, tuple[Budget, ...]]:
+        with reader.moment():
+            policy = held_policy(reader.policy().document, self._settings.policy)
+            return policy, evaluate(reader, policy, time.time_ns())
+
+
+_monitors: WeakSet[AutoTokenMonitor] = WeakSet()
+
+
+def _finish_with_multiprocessing(monitor: AutoTokenMonitor) -> None:
+    """See that a child of multiprocessing looks once more: most skip `atexit`."""
+    util: Any = sys.modules.get("multiprocessing.util")
+    if util is None:
+        return
+    _add_finalizer(monitor)
+    # A child that begins forgets all finalizers, and then does what was registered here.
+    util.register_after_fork(monitor, _add_finalizer)
+
+
+def _add_finalizer(_monitor: AutoTokenMonitor) -> None:
+    util: Any = sys.modules["multiprocessing.util"]
+    # Before the pipeline's own, which closes the ledger.
+    util.Finalize(None, _finish, exitpriority=10)
+
+
+def _finish() -> None:
+    for monitor in list(_monitors):
+        monitor.finish()
+
+
+def _after_fork_in_child() -> None:
+    for monitor in list(_monitors):
+        monitor.forget_after_fork()
+
+
+# Both after those of the pipelines were registered: at exit this comes before, in a child after.
+atexit.register(_finish)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
