@@ -3,6 +3,11 @@
 from typing import TYPE_CHECKING
 
 from otel_token_monitor import instrumenting as _instrumenting
+from otel_token_monitor.alerts.notices import Alert
+from otel_token_monitor.alerts.verdict import BudgetExceededError, Verdict
+from otel_token_monitor.auto_monitor import AutoTokenMonitor
+from otel_token_monitor.budgets.evaluation import Budget
+from otel_token_monitor.budgets.limits import BudgetStatus
 from otel_token_monitor.config import ConfigError, TokenMonitorConfig
 from otel_token_monitor.instrumenting import instrument, uninstrument
 from otel_token_monitor.monitor import TokenMonitor
@@ -11,16 +16,25 @@ from otel_token_monitor.spans.project import project
 from otel_token_monitor.usage import TokenUsage, UsageRecord
 
 if TYPE_CHECKING:
+    auto_monitor: AutoTokenMonitor
+    """The watch over the budgets of `token_monitor`."""
     token_monitor: TokenMonitor
     """The monitor of `instrument()`, else one that is made from the environment when it is used."""
 
 __all__ = [
+    "Alert",
+    "AutoTokenMonitor",
+    "Budget",
+    "BudgetExceededError",
+    "BudgetStatus",
     "ConfigError",
     "InstrumentationError",
     "TokenMonitor",
     "TokenMonitorConfig",
     "TokenUsage",
     "UsageRecord",
+    "Verdict",
+    "auto_monitor",
     "instrument",
     "project",
     "token_monitor",
@@ -28,10 +42,13 @@ __all__ = [
 ]
 
 _module_monitor = _instrumenting.ModuleMonitor()
+_module_auto_monitor = _instrumenting.ModuleAutoMonitor()
 
 
 def __getattr__(name: str) -> object:
-    """Give `token_monitor`: whoever asks for it will log calls by hand."""
+    """Give `auto_monitor`, or `token_monitor`: whoever asks for that will log calls by hand."""
+    if name == "auto_monitor":
+        return _module_auto_monitor
     if name == "token_monitor":
         _instrumenting.expect_by_hand()
         return _module_monitor

@@ -70,6 +70,9 @@ class AutoTokenMonitor:
 
     def start_monitoring(self) -> None:
         """Begin to watch; nothing if it does already."""
+        self.token_monitor.declare_limits()
+        self.token_monitor.receiver = self.receive
+        self._access.listen(self.on_written)
         self._watch.start()
         _finish_with_multiprocessing(self)
 
@@ -79,6 +82,8 @@ class AutoTokenMonitor:
         Calls that were written since the last look are looked at once more, and alerts are
         delivered for at most two seconds; what is left is delivered by whoever watches next.
         """
+        self.token_monitor.receiver = None
+        self._access.forget(self.on_written)
         self._watch.stop()
 
     def finish(self) -> None:

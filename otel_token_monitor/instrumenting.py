@@ -5,22 +5,33 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from otel_token_monitor.auto_monitor import AutoTokenMonitor
 from otel_token_monitor.config import TokenMonitorConfig
 from otel_token_monitor.monitor import TokenMonitor
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from opentelemetry.trace import TracerProvider
     from prometheus_client import CollectorRegistry
 
-__all__ = ["ModuleMonitor", "instrument", "uninstrument"]
+    from otel_token_monitor.alerts.notices import Alert
+
+__all__ = ["ModuleAutoMonitor", "ModuleMonitor", "instrument", "uninstrument"]
+
+C = TypeVar("C", bound="Callable[[Alert], object]")
 
 _log = logging.getLogger("otel_token_monitor")
 
 _current: TokenMonitor | None = None
+_current_watch: AutoTokenMonitor | None = None
 # Where the application logs calls by hand, and has not called `instrument()`.
 _standalone: TokenMonitor | None = None
+_standalone_watch: AutoTokenMonitor | None = None
+# Whom `auto_monitor` calls back, whichever monitor it stands for.
+_callbacks: list[Callable[[Alert], object]] = []
 _logs_by_hand = False
 _changing = threading.RLock()
 
@@ -41,13 +52,14 @@ def instrument(  # noqa: PLR0913 - keyword-only, as the environment has them
 
     Each argument may also come from an environment variable or a configuration file (`config`, a
     path or a TokenMonitorConfig); an argument goes first, then the environment, the file, the
-    default. Called again it returns the same monitor and changes nothing.
+    default. Budgets are watched, unless the configuration's `auto_monitor` is False. Called again
+    it returns the same monitor and changes nothing.
 
     Raises ConfigError for what cannot be used, InstrumentationError if the instrumentation that
     was asked for is not installed. A ledger that cannot be opened raises nothing: it is logged,
     and counting goes on in memory.
     """
-    global _current  # noqa: PLW0603 - one monitor a process is what this function is about
+    global _current, _current_watch, _standalone_watch  # noqa: PLW0603 - one monitor a process
     with _changing:
         if _current is not None:
             _log.debug("instrument() was called again: %r goes on unchanged", _current)
@@ -68,14 +80,23 @@ def instrument(  # noqa: PLR0913 - keyword-only, as the environment has them
         )
         monitor.start()
         _current = monitor
+        if _standalone_watch is not None:
+            _standalone_watch.stop_monitoring()
+            _standalone_watch = None
+        _current_watch = _called_back(AutoTokenMonitor(monitor))
+        if monitor.config.auto_monitor is not False:
+            _current_watch.start_monitoring()
         return monitor
 
 
 def uninstrument() -> None:
     """Undo `instrument()`: write what was counted, and leave everything as it was found."""
-    global _current
+    global _current, _current_watch
     with _changing:
         monitor, _current = _current, None
+        watch, _current_watch = _current_watch, None
+        if watch is not None:
+            watch.finish()
         if monitor is not None:
             monitor.stop()
 
@@ -110,6 +131,33 @@ class ModuleMonitor:
         return TokenMonitor
 
 
+class ModuleAutoMonitor:
+    """Stands for the AutoTokenMonitor of this process: that of `token_monitor`'s monitor.
+
+    All attributes are its own. Callbacks stay, whatever it stands for later.
+    """
+
+    def on_alert(self, callback: C) -> C:
+        """Call `callback(alert)` for each transition that this process notifies; returns it."""
+        with _changing:
+            _callbacks.append(callback)
+            for watch in (_current_watch, _standalone_watch):
+                if watch is not None:
+                    watch.on_alert(callback)
+        return callback
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(_watch(), name)
+
+    def __repr__(self) -> str:
+        return f"<auto_monitor: {_current_watch or _standalone_watch or 'not used yet'!r}>"
+
+    @property
+    def __class__(self) -> type[AutoTokenMonitor]:  # type: ignore[misc]
+        """What it stands for."""
+        return AutoTokenMonitor
+
+
 def expect_by_hand() -> None:
     """Have spans of calls wait a little, from now on, for whoever logs the same by hand."""
     global _logs_by_hand  # noqa: PLW0603 - it is the process that does so
@@ -127,6 +175,22 @@ def _monitor() -> TokenMonitor:
         if _standalone is None:
             _standalone = TokenMonitor()
         return _standalone
+
+
+def _watch() -> AutoTokenMonitor:
+    global _standalone_watch  # noqa: PLW0603 - as for instrument()
+    with _changing:
+        if _current_watch is not None:
+            return _current_watch
+        if _standalone_watch is None:
+            _standalone_watch = _called_back(AutoTokenMonitor(_monitor()))
+        return _standalone_watch
+
+
+def _called_back(watch: AutoTokenMonitor) -> AutoTokenMonitor:
+    for callback in _callbacks:
+        watch.on_alert(callback)
+    return watch
 
 
 def _after_fork_in_child() -> None:

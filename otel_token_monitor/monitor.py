@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 from weakref import WeakSet
 
 import prometheus_client
@@ -12,7 +13,10 @@ from opentelemetry.context import get_current
 from opentelemetry.trace import get_current_span
 
 from otel_token_monitor import pipelines
+from otel_token_monitor.budgets.keeper import PolicyKeeper
+from otel_token_monitor.budgets.policy import Policy
 from otel_token_monitor.config import TokenMonitorConfig
+from otel_token_monitor.config.effective import leave_effective
 from otel_token_monitor.ledger.errors import LedgerError
 from otel_token_monitor.ledger.reader import Exposition, LedgerReader
 from otel_token_monitor.pipeline import Pipeline, no_tick
@@ -24,9 +28,10 @@ from otel_token_monitor.spans.project import ProjectPolicy
 from otel_token_monitor.spans.providers import ProviderHooks
 from otel_token_monitor.usage import UsageRecord, check_project
 from otel_token_monitor.views.collector import HealthReading, TokenCollector
-from otel_token_monitor.views.summary import today, tokens_by_project
+from otel_token_monitor.views.report import take_report
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from datetime import datetime
     from decimal import Decimal
     from pathlib import Path
@@ -36,7 +41,8 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from otel_token_monitor.ledger.database import Location
-    from otel_token_monitor.web.app import ServerStatus
+    from otel_token_monitor.views.report import Report
+    from otel_token_monitor.web.sources import ServerStatus, Sources
 
 __all__ = ["TokenMonitor"]
 
@@ -65,6 +71,8 @@ class TokenMonitor:
         self._tracer_provider = tracer_provider
         self._policy = ProjectPolicy(config.project, frozenset(config.inbound_projects))
         self._pipeline = pipelines.join(self, config.data_dir, self._make_pipeline)
+        self._limits = Policy.of(config)
+        self._keeper = PolicyKeeper(self._limits, holds=self._leave_config)
         self._expected = False
         if by_hand:
             self.expect_by_hand()
@@ -75,6 +83,8 @@ class TokenMonitor:
         self._hooks: ProviderHooks | None = None
         self._switched_on: SwitchedOn | None = None
         self._running = False
+        self.receiver: Callable[[bytes], Mapping[str, int]] | None = None
+        """Who passes on what `/alerts` receives; None while nobody does."""
         _monitors.add(self)
 
     def _make_pipeline(self, location: Location) -> Pipeline:
@@ -167,6 +177,7 @@ class TokenMonitor:
             message = f"{record!r} cannot be logged: make a record with create_usage_record()"
             raise TypeError(message)
         self.expect_by_hand()
+        self.declare_limits()
         self._pipeline.log(record)
 
     def expect_by_hand(self) -> None:
@@ -174,6 +185,33 @@ class TokenMonitor:
         if not self._expected:
             self._expected = True
             self._pipeline.expect_by_hand()
+
+    def declare_limits(self) -> None:
+        """Have the ledger keep this monitor's limits, as those of who counts into it."""
+        self._pipeline.keep(self._keeper)
+
+    def _leave_config(self) -> None:
+        path = self.ledger_path
+        if path is not None:
+            leave_effective(self.config, path.parent)
+
+    def get_usage_summary(self, project_id: str | None = None) -> dict[str, Any]:
+        """What was used, of which limits, as of now: of all projects, or of one.
+
+        A JSON document, that of `/token-usage`: `daily`, `monthly` and `per_minute` (each with
+        `total_tokens`, `requests`, `cost_usd`, `limit`, `limit_usage_percent`, …), `status`,
+        `budgets`, `projects`, `models`. What has no limit has None for it.
+
+        Raises LedgerError if the ledger cannot be read.
+        """
+        return self._report(project_id).document()
+
+    def _report(self, project: str | None = None, *, hours: bool = False) -> Report:
+        return self._pipeline.ask(
+            lambda reader: take_report(
+                reader, self._limits, time.time_ns(), project=project, hours=hours
+            )
+        )
 
     def _project(self, named: str | None) -> str:
         return self._policy.project_in(get_current()) if named is None else check_project(named)
@@ -204,6 +242,7 @@ class TokenMonitor:
             self.registry.unregister(self._collector)
             raise
         self._running = True
+        self.declare_limits()
         self._pipeline.watch(
             self._policy, tuple(self.config.provider_hosts.items()), on_tick=self._serve
         )
@@ -247,7 +286,7 @@ class TokenMonitor:
         )
 
     def _status(self) -> ServerStatus:
-        from otel_token_monitor.web.app import ServerStatus  # noqa: PLC0415 - slow, see Serving
+        from otel_token_monitor.web.sources import ServerStatus  # noqa: PLC0415 - see Serving
 
         return ServerStatus(
             version=version("otel-token-monitor"),
@@ -255,16 +294,39 @@ class TokenMonitor:
             trouble=None if self._pipeline.trouble is None else str(self._pipeline.trouble),
         )
 
-    def _tokens_today(self) -> dict[str, int] | None:
-        try:
-            return tokens_by_project(self._pipeline.ask(today))
-        except LedgerError:
-            return None
+    def _sources(self) -> Sources:
+        from otel_token_monitor.web.sources import Sources  # noqa: PLC0415 - see Serving
+
+        return Sources(
+            registry=self.registry,
+            status=self._status,
+            report=self._report,
+            receive=self._receive,
+            alerts_token=self.config.read_alerts_token,
+        )
+
+    def _receive(self, body: bytes) -> Mapping[str, int]:
+        if self.receiver is None:
+            raise LedgerError("alerts are not passed on here: budgets are not watched")
+        return self.receiver(body)
 
     def _make_app(self) -> ASGIApp:
-        from otel_token_monitor.web.app import create_app  # noqa: PLC0415 - slow, see Serving
+        from otel_token_monitor.web.routes import create_app  # noqa: PLC0415 - slow, see Serving
 
-        return create_app(self.registry, status=self._status, tokens_today=self._tokens_today)
+        return create_app(self._sources())
+
+    def expose(self, app: Any) -> Self:
+        """Add `/metrics`, `/token-usage`, `/token-status`, … to a FastAPI or Starlette application.
+
+        Call it at any time before the application serves; a path that it has itself stays its own.
+        When it ends, all calls are written. Returns the monitor.
+
+        Raises TypeError if `app` is no such application.
+        """
+        from otel_token_monitor.web.routes import expose  # noqa: PLC0415 - slow, see Serving
+
+        expose(app, self._sources(), shutdown=self.force_flush)
+        return self
 
     def _serve(self) -> None:
         if self.config.serve and self._running:

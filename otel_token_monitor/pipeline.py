@@ -23,7 +23,7 @@ from otel_token_monitor.ledger.database import Location
 from otel_token_monitor.ledger.errors import LedgerBusyError, LedgerCorruptError, LedgerError
 from otel_token_monitor.ledger.outbox import PORTION, Outbox
 from otel_token_monitor.ledger.reader import LedgerReader
-from otel_token_monitor.ledger.writer import LedgerWriter
+from otel_token_monitor.ledger.writer import Chore, LedgerWriter
 from otel_token_monitor.pricing import cost_nanousd
 from otel_token_monitor.spans.calls import read_ended
 from otel_token_monitor.spans.matching import Matcher
@@ -86,6 +86,8 @@ class Pipeline:
         self._complaints: set[str] = set()
         self._closed = False
         self._by_hand = False
+        self._chore: Chore | None = None
+        self._listeners: list[Callable[[], None]] = []
         self._begin(location)
 
     def _begin(self, location: Location) -> None:
@@ -98,8 +100,9 @@ class Pipeline:
         self._tokens: SimpleQueue[None] = SimpleQueue()
         self._matcher = Matcher(self.processor.open_stamps, by_hand=self._by_hand)
         self._writer = LedgerWriter(location, max_label_sets=self._max_label_sets)
+        self._writer.chore = self._chore
         self._reader = LedgerReader(location)
-        self._outbox = Outbox(self._writer, self._lose)
+        self._outbox = Outbox(self._writer, self._lose, self._tell)
         # How many spans were taken from the queue so far.
         self._taken = 0
         self._reported: dict[str, int] = {}
@@ -116,6 +119,24 @@ class Pipeline:
     def expect_by_hand(self) -> None:
         """Have spans of calls wait a little, from now on, for whoever logs the same by hand."""
         self._by_hand = self._matcher.by_hand = True
+
+    def keep(self, chore: Chore) -> None:
+        """Have the ledger's writer do this now and then, in place of what it did before."""
+        self._chore = self._writer.chore = chore
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Call `listener` whenever calls were written, in the thread that did; it must not wait."""
+        if listener not in self._listeners:
+            self._listeners.append(listener)
+
+    def forget(self, listener: Callable[[], None]) -> None:
+        """Call it no more."""
+        if listener in self._listeners:
+            self._listeners.remove(listener)
+
+    def _tell(self) -> None:
+        for listener in tuple(self._listeners):
+            listener()
 
     def log(self, record: UsageRecord) -> None:
         """Take in a call that was logged by hand. Never waits, and raises nothing."""

@@ -27,8 +27,9 @@ __all__ = ["BudgetWatch"]
 _log = logging.getLogger("otel_token_monitor")
 
 _THREAD_NAME: Final = "otel-token-monitor-alerts"
-# Between two looks there is at least this, and nine times what the last one took.
+# Between two looks there is at least this, and nine times what the last one took of a core.
 _PAUSE_SECONDS: Final = 1.0
+_LONGEST_PAUSE_SECONDS: Final = 10.0
 _IDLE_SHARE: Final = 9
 _RETRY_SECONDS: Final = 5.0
 _DELIVERY_SECONDS: Final = 5.0
@@ -201,7 +202,7 @@ class BudgetWatch:
 
     def _look(self) -> tuple[int | None, float]:
         """Look at the budgets; when to look again, by the clock (UTC ns) and at the latest."""
-        started = time.monotonic()
+        started = time.thread_time()
         self._written = False
         reset_ns, seconds = None, _RETRY_SECONDS
         try:
@@ -219,7 +220,8 @@ class BudgetWatch:
             self._complain(error, "a look at the budgets failed")
         ended = time.monotonic()
         pause = seconds if self._written else _PAUSE_SECONDS
-        self._not_before = ended + max(pause, _IDLE_SHARE * (ended - started))
+        took = time.thread_time() - started
+        self._not_before = ended + max(pause, min(_IDLE_SHARE * took, _LONGEST_PAUSE_SECONDS))
         return reset_ns, ended + seconds
 
     def _deliver(self, run: _Run | None, deadline: float | None = None) -> float:

@@ -9,6 +9,7 @@ from otel_token_monitor.ledger.policies import PolicyStanding, declare_policy
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Callable
 
     from otel_token_monitor.budgets.policy import Policy
 
@@ -21,17 +22,22 @@ class PolicyKeeper:
     """Declares a policy in a ledger: the chore of its writer.
 
     `standing` is whose policy held there when it was declared last. A disagreement between running
-    applications is logged once.
+    applications is logged once. `holds` is called when this policy is found to hold, once.
     """
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, *, holds: Callable[[], None] | None = None) -> None:
         self._row = policy.row()
+        self._holds = holds
         self._said = False
         self.standing = PolicyStanding()
 
     def __call__(self, connection: sqlite3.Connection, now_ns: int, opened: bool) -> None:  # noqa: FBT001
         """Declare it, within a transaction of the writer's."""
         self.standing = declare_policy(connection, self._row, now_ns, starting=opened)
+        if self.standing.document == self._row.document:
+            holds, self._holds = self._holds, None
+            if holds is not None:
+                holds()
         if self.standing.contested and not self._said:
             self._said = True
             _log.warning(

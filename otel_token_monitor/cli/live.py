@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["top"]
 
 _KEY_SECONDS: Final = 0.1
-_END_KEYS: Final = frozenset("qQ\x1b\x04")
+_END_KEYS: Final = frozenset("qQ\x04")
 
 
 @click.command()

@@ -39,13 +39,16 @@ class Outbox:
     """Records and health counts on their way to one ledger.
 
     While it cannot be written they are kept: the newest records, and beyond them sums, so that
-    totals survive. `lost` is called when a record was given up that no ledger takes. Not
-    thread-safe: one thread at a time.
+    totals survive. `lost` is called when a record was given up that no ledger takes, `written` after
+    each batch that was committed. Not thread-safe: one thread at a time.
     """
 
-    def __init__(self, writer: LedgerWriter, lost: Callable[[], None]) -> None:
+    def __init__(
+        self, writer: LedgerWriter, lost: Callable[[], None], written: Callable[[], None]
+    ) -> None:
         self._writer = writer
         self._lost = lost
+        self._written = written
         self._pending = Batch()
         self._in_flight: Batch | None = None
         self._barred: LedgerError | None = None
@@ -121,8 +124,10 @@ class Outbox:
             self._fail(error)
             return False
         else:
-            self._in_flight = None
+            batch, self._in_flight = self._in_flight, None
             self._succeed()
+            if batch is not None:
+                self._written()
         return True
 
     def bar(self, error: LedgerError) -> None:

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
@@ -170,6 +171,11 @@ def ledger(directory: Path, statement: str) -> list[tuple[Any, ...]]:
         return connection.execute(statement).fetchall()
 
 
+def has_status(directory: Path, status: int) -> bool:
+    """Whether a budget was noticed to have a status."""
+    return (status,) in ledger(directory, "SELECT status FROM budget_state")
+
+
 def logged(directory: Path) -> list[tuple[str, str]]:
     """The transitions in the alert log."""
     files = sorted((directory / "logs").glob("alerts_*.log"))
@@ -191,8 +197,7 @@ def test_eight_processes_that_cross_at_once_alert_once(
                 one.say(tokens)
             for one in crowd:
                 assert one.answer() is True
-            noticed = f"SELECT 1 FROM budget_state WHERE status = {status}"
-            eventually(lambda noticed=noticed: ledger(tmp_path, noticed))
+            eventually(partial(has_status, tmp_path, status))
         for one in crowd:
             one.stop()
         assert sorted(server.alerts()) == [

@@ -61,7 +61,7 @@ def scope_text(scope: Scope) -> str:
 def budget_line(budget: Budget) -> str:
     """A budget in a sentence.
 
-    `CRITICAL  support: 412k of 400k tokens per day (103%), exhausted, resets in 7h 12m`
+    `CRITICAL  support: 412k of 400k tokens/day (103%), exhausted, resets in 7h 12m`
     """
     limit = budget.limit
     used, amount = amount_text(budget.used, limit.unit), amount_text(limit.amount, limit.unit)
@@ -69,7 +69,7 @@ def budget_line(budget: Budget) -> str:
     runs_out = _runs_out(budget)
     return (
         f"{budget.status.name:8}  {scope_text(limit.scope)}: "
-        f"{used} of {amount}{noun} per {limit.window} ({percent_text(budget.used, limit.amount)})"
+        f"{used} of {amount}{noun}/{limit.window} ({percent_text(budget.used, limit.amount)})"
         f"{f', runs out {runs_out}' if runs_out.startswith('in') else ''}"
         f"{', exhausted' if not budget.remaining else ''}"
         f", resets in {span_text(budget.reset_ns - budget.now_ns)}"

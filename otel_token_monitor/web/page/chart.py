@@ -20,7 +20,7 @@ _HEIGHT: Final = 100
 _LABEL_EVERY: Final = 6
 # Labels within so many bars of `now` would run into it.
 _NEAR: Final = 2
-_ROUND_STEPS: Final = (1, 2, 2.5, 4, 5, 8, 10)
+_ROUND_STEPS: Final = (1, 2, 2.5, 3, 4, 5, 6, 8, 10)
 
 
 def hours_section(report: Report) -> str:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from otel_token_monitor.alerts.channels import DeliveryError
 from otel_token_monitor.alerts.deliveries import Courier
 from otel_token_monitor.alerts.rounds import Rounds
 from otel_token_monitor.alerts.settings import WatchSettings
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from otel_token_monitor.alerts.channels import Channel
+    from otel_token_monitor.alerts.channels import Channel, DeliveryError
     from otel_token_monitor.alerts.notices import Alert
     from otel_token_monitor.ledger.reader import LedgerReader
 

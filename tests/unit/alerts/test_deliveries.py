@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-import pytest
-
 from otel_token_monitor.alerts.channels import DeliveryError
 from otel_token_monitor.alerts.deliveries import Courier
 from otel_token_monitor.ledger import alert_book
@@ -14,6 +12,8 @@ from tests.unit.alerts.scenes import SECOND, Sink, notice
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import pytest
 
     from tests.unit.alerts.scenes import Scene
 

@@ -28,7 +28,7 @@ def body(*alerts: dict[str, Any], url: str = "http://alertmanager:9093") -> byte
     return json.dumps({"version": "4", "externalURL": url, "alerts": alerts}).encode()
 
 
-def alert(status: str = "firing", starts_ns: int = NOW, **labels: str) -> dict[str, Any]:
+def alert(status: str = "firing", starts_ns: int = NOW, **labels: Any) -> dict[str, Any]:
     return {
         "status": status,
         "labels": {**LABELS, **labels},

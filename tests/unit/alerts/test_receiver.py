@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -125,12 +126,9 @@ def test_anything_else_is_refused_with_the_reason(sent: bytes, message: str) -> 
 
 
 def attempt(sent: bytes) -> None:
-    try:
-        alerts = parse(sent)
-    except MalformedPayloadError as error:
-        assert str(error).isascii()
-    else:
-        for alert in alerts:
+    """Read a body, or have it refused; any other error fails the test."""
+    with suppress(MalformedPayloadError):
+        for alert in parse(sent):
             assert alert.key.encode()
             assert json.dumps(alert.document, ensure_ascii=False).encode()
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def one(scene: Make) -> Iterator[Scene]:
+def one(scene: Make) -> Scene:
     return scene(limit(10_000))
 
 
@@ -133,7 +133,7 @@ def test_a_forked_child_watches_from_its_first_calls_on(one: Scene, watch: Budge
 
 @pytest.mark.logs_errors
 def test_a_fault_of_ours_is_logged_once_and_watching_goes_on(
-    one: Scene, watch: BudgetWatch, caplog: pytest.LogCaptureFixture
+    watch: BudgetWatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     looked: list[int] = []
 
@@ -141,7 +141,7 @@ def test_a_fault_of_ours_is_logged_once_and_watching_goes_on(
         looked.append(len(looked))
         raise ZeroDivisionError
 
-    watch._rounds.look = look  # type: ignore[method-assign,assignment]
+    watch._rounds.look = look  # type: ignore[method-assign]
     watch.start()
     for number in (1, 2):
         eventually(lambda number=number: len(looked) >= number)  # type: ignore[misc]

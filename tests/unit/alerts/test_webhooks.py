@@ -39,6 +39,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class Server(HTTPServer):
+    """Answers with `status`, and keeps what it got."""
+
     status = 200
     got: list[tuple[str, str | None, Any]]
 

@@ -129,8 +129,8 @@ def test_checks_json_has_the_same_exit_code() -> None:
 def test_check_prints_a_line_for_each_budget_that_is_not_normal() -> None:
     write(*RECORDS, policy=POLICY)
     assert invoke("check").stdout == (
-        "CRITICAL  support: 412k of 400k tokens per day (103%), exhausted, resets in 7h 12m\n"
-        "WARNING   checkout: 842k of 1.00M tokens per day (84%), runs out in 1h 39m, "
+        "CRITICAL  support: 412k of 400k tokens/day (103%), exhausted, resets in 7h 12m\n"
+        "WARNING   checkout: 842k of 1.00M tokens/day (84%), runs out in 1h 39m, "
         "resets in 7h 12m\n"
     )
 

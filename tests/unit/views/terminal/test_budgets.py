@@ -154,22 +154,19 @@ def test_without_colours_the_words_remain() -> None:
     [
         (
             budget(412_000, 400_000, Scope("support")),
-            "CRITICAL  support: 412k of 400k tokens per day (103%), exhausted, resets in 7h 00m",
+            "CRITICAL  support: 412k of 400k tokens/day (103%), exhausted, resets in 7h 00m",
         ),
         (
             budget(85, 100, unit=Unit.REQUESTS, per_second=0.005),
-            (
-                "WARNING   checkout: 85 of 100 requests per day (85%), runs out in 50m, "
-                "resets in 7h 00m"
-            ),
+            ("WARNING   checkout: 85 of 100 requests/day (85%), runs out in 50m, resets in 7h 00m"),
         ),
         (
             budget(95 * USD, 100 * USD, Scope(None, "o3"), Unit.USD, Window.MONTH),
-            "CRITICAL  all · o3: $95.00 of $100 per month (95%), resets in 7h 00m",
+            "CRITICAL  all · o3: $95.00 of $100/month (95%), resets in 7h 00m",
         ),
         (
             budget(8, 10, Scope(), window=Window.MINUTE, per_second=None),
-            "WARNING   all projects: 8 of 10 tokens per minute (80%), resets in 60s",
+            "WARNING   all projects: 8 of 10 tokens/minute (80%), resets in 60s",
         ),
     ],
 )
