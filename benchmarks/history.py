@@ -17,6 +17,9 @@ from typing import TYPE_CHECKING, Final
 from prometheus_client import CollectorRegistry
 
 from benchmarks.measure import Row, print_table
+from otel_token_monitor.budgets.limits import Limit, Scope, Unit
+from otel_token_monitor.budgets.policy import Policy
+from otel_token_monitor.budgets.windows import Window
 from otel_token_monitor.ledger.batch import Batch
 from otel_token_monitor.ledger.database import Location
 from otel_token_monitor.ledger.reader import LedgerReader
@@ -24,7 +27,8 @@ from otel_token_monitor.ledger.writer import LedgerWriter
 from otel_token_monitor.usage import QUARTER_SECONDS, Labels, TokenUsage, Totals, UsageRecord
 from otel_token_monitor.views.collector import HealthReading, TokenCollector
 from otel_token_monitor.views.exposition import render
-from otel_token_monitor.views.summary import today
+from otel_token_monitor.views.report import take_report
+from otel_token_monitor.views.scrape import take_scrape
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +39,22 @@ ACTIVE_QUARTERS: Final = 40  # of the 96 of a day
 ROUNDS: Final = 51
 FACTOR: Final = 2.0
 EXTRA_MS: Final = 10.0
+
+# What a team sets: limits of the whole ledger and of each project, in its own time zone.
+_WINDOWS: Final = (
+    (Unit.TOKENS, Window.DAY),
+    (Unit.TOKENS, Window.MONTH),
+    (Unit.USD, Window.MONTH),
+    (Unit.TOKENS, Window.MINUTE),
+)
+POLICY: Final = Policy(
+    timezone="Asia/Seoul",
+    limits=tuple(
+        Limit(scope, unit, window, 10**12)
+        for scope in (Scope(), *(Scope(f"project-{number}") for number in range(10)))
+        for unit, window in _WINDOWS
+    ),
+)
 
 _CALLS: Final = 20  # of each label set, counted as the application would; the year is copied
 _DAY_QUARTERS: Final = 96
@@ -160,12 +180,17 @@ def _multiply(connection: sqlite3.Connection, table: str, factor: int) -> None:
 
 def _side(reader: LedgerReader) -> Side:
     registry = CollectorRegistry()
-    registry.register(TokenCollector(reader.exposition, HealthReading))
+    registry.register(
+        TokenCollector(lambda: take_scrape(reader, POLICY, time.time_ns()), HealthReading)
+    )
 
     def scrape() -> bytes:
         return render(registry, "")[0]
 
-    return Side(scrape, lambda: gzip.compress(scrape(), 1), lambda: today(reader).document())
+    def status() -> object:
+        return take_report(reader, POLICY, time.time_ns()).status_document()
+
+    return Side(scrape, lambda: gzip.compress(scrape(), 1), status)
 
 
 def _alternating(*sides: Callable[[], object]) -> list[float]:

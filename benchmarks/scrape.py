@@ -38,6 +38,7 @@ from otel_token_monitor.usage import (
 from otel_token_monitor.views import metrics
 from otel_token_monitor.views.collector import HealthReading, TokenCollector
 from otel_token_monitor.views.exposition import render
+from otel_token_monitor.views.scrape import Scrape
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,7 +99,7 @@ def _measured(records: list[UsageRecord]) -> Costs:
         writer.close()
         reader = LedgerReader(location)
         ours = CollectorRegistry()
-        ours.register(TokenCollector(reader.exposition, HealthReading))
+        ours.register(TokenCollector(lambda: Scrape(reader.exposition()), HealthReading))
         theirs = _peer(records)
         lines = _same_lines(ours, theirs)
         read, collect, scrape, compressed, peer = _alternating(

@@ -8,14 +8,16 @@ import tempfile
 import time
 from pathlib import Path
 from statistics import median
+from zoneinfo import ZoneInfo
 
 from benchmarks.measure import Row, ratio_row
+from otel_token_monitor.budgets.evaluation import window_totals
+from otel_token_monitor.budgets.windows import Window, span_of
 from otel_token_monitor.ledger.batch import Batch
 from otel_token_monitor.ledger.database import Location
 from otel_token_monitor.ledger.reader import LedgerReader
 from otel_token_monitor.ledger.writer import LedgerWriter
 from otel_token_monitor.usage import Labels, TokenUsage, UsageRecord
-from otel_token_monitor.views.summary import today
 
 RECORDS = int(os.environ.get("BENCH_RECORDS", "10000000"))
 DAYS = 30
@@ -67,11 +69,12 @@ def run() -> list[Row]:
         readers = {
             count: fill(Path(folder) / str(count), count, now) for count in (RECORDS, RECORDS // 10)
         }
+        day = span_of(Window.DAY, round(now * 1e9), ZoneInfo("Asia/Seoul"))
         times: dict[int, list[float]] = {count: [] for count in readers}
         for _ in range(ROUNDS):
             for count, reader in readers.items():
                 begin = time.perf_counter()
-                today(reader, now=now)
+                window_totals(reader, Window.DAY, day)
                 times[count].append((time.perf_counter() - begin) * 1000)
         assert median(times[RECORDS]) > 0
         for reader in readers.values():

@@ -72,7 +72,7 @@ class AutoTokenMonitor:
         """Begin to watch; nothing if it does already."""
         self.token_monitor.declare_limits()
         self.token_monitor.receiver = self.receive
-        self._access.listen(self.on_written)
+        self._access.listen(self._watch.on_written)
         self._watch.start()
         _finish_with_multiprocessing(self)
 
@@ -83,18 +83,14 @@ class AutoTokenMonitor:
         delivered for at most two seconds; what is left is delivered by whoever watches next.
         """
         self.token_monitor.receiver = None
-        self._access.forget(self.on_written)
         self._watch.stop()
+        self._access.forget(self._watch.on_written)
 
     def finish(self) -> None:
         """As `stop_monitoring`, once all calls are written that have ended: the process ends."""
         if self.running:
             self.token_monitor.force_flush(_FLUSH_SECONDS)
             self.stop_monitoring()
-
-    def on_written(self) -> None:
-        """Calls were written to the ledger: look at the budgets soon. Never waits."""
-        self._watch.on_written()
 
     def on_alert(self, callback: C) -> C:
         """Call `callback(alert)` for each transition that this process notifies; returns it.

@@ -152,8 +152,8 @@ class ModuleAutoMonitor:
     def __repr__(self) -> str:
         return f"<auto_monitor: {_current_watch or _standalone_watch or 'not used yet'!r}>"
 
-    @property
-    def __class__(self) -> type[AutoTokenMonitor]:  # type: ignore[misc]
+    @property  # type: ignore[misc]
+    def __class__(self) -> type[AutoTokenMonitor]:  # type: ignore[override]
         """What it stands for."""
         return AutoTokenMonitor
 

@@ -18,7 +18,6 @@ from otel_token_monitor.budgets.policy import Policy
 from otel_token_monitor.config import TokenMonitorConfig
 from otel_token_monitor.config.effective import leave_effective
 from otel_token_monitor.ledger.errors import LedgerError
-from otel_token_monitor.ledger.reader import Exposition, LedgerReader
 from otel_token_monitor.pipeline import Pipeline, no_tick
 from otel_token_monitor.records import labels_of, new_record, usage_of
 from otel_token_monitor.serving import Serving
@@ -29,6 +28,7 @@ from otel_token_monitor.spans.providers import ProviderHooks
 from otel_token_monitor.usage import UsageRecord, check_project
 from otel_token_monitor.views.collector import HealthReading, TokenCollector
 from otel_token_monitor.views.report import take_report
+from otel_token_monitor.views.scrape import Scrape, take_scrape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -76,9 +76,7 @@ class TokenMonitor:
         self._expected = False
         if by_hand:
             self.expect_by_hand()
-        self._collector = TokenCollector(
-            self._exposition, self._health, histograms=config.histograms
-        )
+        self._collector = TokenCollector(self._scrape, self._health, histograms=config.histograms)
         self._serving = Serving(self._make_app, config.host, config.port)
         self._hooks: ProviderHooks | None = None
         self._switched_on: SwitchedOn | None = None
@@ -271,9 +269,9 @@ class TokenMonitor:
 
     # What the views read.
 
-    def _exposition(self) -> Exposition:
+    def _scrape(self) -> Scrape:
         """The ledger as of now, with all that has ended before."""
-        return self._pipeline.ask(LedgerReader.exposition)
+        return self._pipeline.ask(lambda reader: take_scrape(reader, self._limits, time.time_ns()))
 
     def _health(self) -> HealthReading:
         pipeline = self._pipeline

@@ -168,7 +168,7 @@ def million(data_dir: str, calls: int, names: int) -> None:
             monitor.force_flush()
     monitor.force_flush()
     grown = resident_bytes() - before
-    exposition = monitor._exposition()
+    exposition = monitor._scrape().exposition
     json.dump(
         {
             "grown": grown,

@@ -148,13 +148,14 @@ class BudgetWatch:
     def _poke(self, *, written: bool) -> None:
         if not self._watching:
             return
-        known = self._written and written
-        self._written |= written
-        self._posted |= not written
+        if written:
+            self._written = True
+        else:
+            self._posted = True
         run = self._run
         if run is None:
             self._see_to_a_thread()
-        elif not known:
+        else:
             run.wake.set()
 
     def _see_to_a_thread(self) -> None:
@@ -204,13 +205,13 @@ class BudgetWatch:
         """Look at the budgets; when to look again, by the clock (UTC ns) and at the latest."""
         started = time.thread_time()
         self._written = False
-        reset_ns, seconds = None, _RETRY_SECONDS
+        reset_ns, seconds, pause = None, _RETRY_SECONDS, _PAUSE_SECONDS
         try:
             self._courier.register()
             reset_ns = self._rounds.look()
             seconds = self._settings.interval
         except LedgerError as error:
-            self._written = True
+            self._written, pause = True, _RETRY_SECONDS
             _log.debug("budgets cannot be read now: %s", error)
         except ZoneInfoNotFoundError as error:
             self._complain(
@@ -219,7 +220,6 @@ class BudgetWatch:
         except Exception as error:  # noqa: BLE001 - watching must not end for one fault of ours
             self._complain(error, "a look at the budgets failed")
         ended = time.monotonic()
-        pause = seconds if self._written else _PAUSE_SECONDS
         took = time.thread_time() - started
         self._not_before = ended + max(pause, min(_IDLE_SHARE * took, _LONGEST_PAUSE_SECONDS))
         return reset_ns, ended + seconds

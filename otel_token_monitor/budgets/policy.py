@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from otel_token_monitor.budgets.limits import NANODOLLARS, Limit, Scope, Unit
 from otel_token_monitor.budgets.windows import Window
@@ -49,8 +49,15 @@ class Policy:
 
     @cached_property
     def zone(self) -> ZoneInfo:
-        """The time zone. Raises ZoneInfoNotFoundError where this machine does not know it."""
-        return ZoneInfo(self.timezone)
+        """The time zone. Raises LedgerVersionError where this machine does not know it."""
+        try:
+            return ZoneInfo(self.timezone)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            message = (
+                f"this machine does not know the time zone {self.timezone!r} that the ledger goes "
+                f"by: pip install --upgrade tzdata"
+            )
+            raise LedgerVersionError(message) from error
 
     @classmethod
     def of(cls, config: TokenMonitorConfig) -> Policy:
@@ -75,6 +82,14 @@ class Policy:
         )
         digest = hashlib.sha256(document.encode()).hexdigest()[:16]
         return PolicyRow(digest=digest, document=document, silent=self == Policy())
+
+    @classmethod
+    def held(cls, document: str | None, fallback: Policy) -> Policy:
+        """The policy that a ledger keeps; `fallback` if it keeps none (None).
+
+        Raises LedgerVersionError if it cannot be read.
+        """
+        return fallback if document is None else cls.from_document(document)
 
     @classmethod
     def from_document(cls, document: str) -> Policy:

@@ -14,7 +14,7 @@ from otel_token_monitor.budgets.policy import Policy
 from otel_token_monitor.config import TokenMonitorConfig
 from otel_token_monitor.ledger.database import Location
 from otel_token_monitor.ledger.reader import LedgerReader
-from otel_token_monitor.views.report import policy_of, take_report
+from otel_token_monitor.views.report import take_report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,7 +94,7 @@ def report_of(
 def zone_of(reader: LedgerReader, settings: TokenMonitorConfig) -> ZoneInfo:
     """The time zone in which the days of the limits end. Raises as `report_of`."""
     with _knowing_zones():
-        return policy_of(reader.policy().document, Policy.of(settings)).zone
+        return Policy.held(reader.policy().document, Policy.of(settings)).zone
 
 
 def refuse_unknown_project(reader: LedgerReader, report: Report) -> None:

@@ -39,8 +39,8 @@ class Outbox:
     """Records and health counts on their way to one ledger.
 
     While it cannot be written they are kept: the newest records, and beyond them sums, so that
-    totals survive. `lost` is called when a record was given up that no ledger takes, `written` after
-    each batch that was committed. Not thread-safe: one thread at a time.
+    totals survive. `lost` is called when a record was given up that no ledger takes, `written`
+    after each batch that was committed. Not thread-safe: one thread at a time.
     """
 
     def __init__(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from otel_token_monitor.ledger.reader import Exposition
     from otel_token_monitor.views.metrics import MetricSpec
+    from otel_token_monitor.views.scrape import Scrape
 
 __all__ = ["HealthReading", "TokenCollector"]
 
@@ -44,23 +45,19 @@ class TokenCollector(Collector):
     """Shows a ledger to a Prometheus registry, read anew at each scrape.
 
     `read` raises a LedgerError when the ledger cannot be read: then the scrape has no `llm_*`
-    series at all, never a part of them, and the health metrics stay. `gauges` gives what else is
-    known of the ledger, metrics of `metrics.METRICS`; it may raise a LedgerError too, which leaves
-    these out, and is asked only if the ledger could be read. `health` is asked last. Scrapes in
-    several threads take turns at all three.
+    series at all, never a part of them, and the health metrics stay. `health` is asked after it.
+    Scrapes in several threads take turns at both.
     """
 
     def __init__(
         self,
-        read: Callable[[], Exposition],
+        read: Callable[[], Scrape],
         health: Callable[[], HealthReading],
         *,
-        gauges: Callable[[], Iterable[Family]] = tuple,
         histograms: bool = True,
     ) -> None:
         self._read = read
         self._health = health
-        self._gauges = gauges
         self._histograms = histograms
         self._version = version("otel-token-monitor")
         self._turn = threading.Lock()
@@ -76,14 +73,14 @@ class TokenCollector(Collector):
     def collect(self) -> Iterator[Family]:
         """The families that have samples now."""
         with self._turn:
-            exposition = self._exposition()
-            gauges = () if exposition is None else self._more()
+            scrape = self._scrape()
+            exposition = None if scrape is None else scrape.exposition
             reading = self._health()
             counts = self._marks.raised(exposition, reading.counters)
             ledger_id = self._marks.ledger_id
-        if exposition is not None:
-            yield from families(exposition.series, histograms=self._histograms)
-        yield from gauges
+        if scrape is not None:
+            yield from families(scrape.exposition.series, histograms=self._histograms)
+            yield from scrape.gauges
         for name, count in counts.items():
             yield _single(metrics.HEALTH_COUNTERS.get(name) or metrics.health_counter(name), count)
         yield from _state(exposition, reading)
@@ -94,17 +91,11 @@ class TokenCollector(Collector):
         self._turn = threading.Lock()
         self._marks = _HealthMarks()
 
-    def _exposition(self) -> Exposition | None:
+    def _scrape(self) -> Scrape | None:
         try:
             return self._read()
         except LedgerError:
             return None
-
-    def _more(self) -> tuple[Family, ...]:
-        try:
-            return tuple(self._gauges())
-        except LedgerError:
-            return ()
 
 
 class _HealthMarks:

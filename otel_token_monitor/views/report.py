@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from otel_token_monitor.ledger.reader import LedgerReader
 
-__all__ = ["SCHEMA_VERSION", "Report", "budget_document", "policy_of", "take_report"]
+__all__ = ["SCHEMA_VERSION", "Report", "budget_document", "take_report"]
 
 SCHEMA_VERSION: Final = 2
 """Of the documents here; it grows when a key is removed or means something else."""
@@ -147,7 +147,7 @@ def take_report(  # noqa: PLR0913 - keyword-only
     """
     with reader.moment():
         standing = reader.policy()
-        policy = policy_of(standing.document, fallback)
+        policy = Policy.held(standing.document, fallback)
         spans = {window: span_of(window, now_ns, policy.zone) for window in Window}
         totals = {window: window_totals(reader, window, span) for window, span in spans.items()}
         budgets = evaluate(reader, policy, now_ns, totals=totals, pace=pace)
@@ -170,11 +170,6 @@ def take_report(  # noqa: PLR0913 - keyword-only
         budgets=budgets,
         hours=by_hour,
     )
-
-
-def policy_of(document: str | None, fallback: Policy) -> Policy:
-    """The policy that a ledger keeps, else `fallback`."""
-    return fallback if document is None else Policy.from_document(document)
 
 
 def budget_document(budget: Budget, zone: ZoneInfo) -> dict[str, Any]:

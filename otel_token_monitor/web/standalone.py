@@ -12,9 +12,10 @@ from prometheus_client import CollectorRegistry
 
 from otel_token_monitor.budgets.policy import Policy
 from otel_token_monitor.ledger.errors import LedgerError
-from otel_token_monitor.ledger.reader import Exposition, LedgerReader
+from otel_token_monitor.ledger.reader import LedgerReader
 from otel_token_monitor.views.collector import HealthReading, TokenCollector
 from otel_token_monitor.views.report import Report, take_report
+from otel_token_monitor.views.scrape import Scrape, take_scrape
 from otel_token_monitor.web.routes import create_app
 from otel_token_monitor.web.server import MetricsServer
 from otel_token_monitor.web.sources import ServerStatus, Sources
@@ -38,9 +39,7 @@ class StandaloneServer:
         # Requests are answered in several threads, and a reader serves one at a time.
         self._reading = threading.Lock()
         registry = CollectorRegistry()
-        registry.register(
-            TokenCollector(self._exposition, HealthReading, histograms=config.histograms)
-        )
+        registry.register(TokenCollector(self._scrape, HealthReading, histograms=config.histograms))
         # Where no application has said its limits, those of this process hold.
         self._fallback = Policy.of(config)
         sources = Sources(
@@ -92,6 +91,6 @@ class StandaloneServer:
             return str(error)
         return None
 
-    def _exposition(self) -> Exposition:
+    def _scrape(self) -> Scrape:
         with self._reading:
-            return self._reader.exposition()
+            return take_scrape(self._reader, self._fallback, time.time_ns())

@@ -14,14 +14,18 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from otel_token_monitor.budgets.policy import Policy
 from otel_token_monitor.ledger.batch import Batch
 from otel_token_monitor.ledger.database import Location
 from otel_token_monitor.ledger.reader import LedgerReader
 from otel_token_monitor.ledger.writer import LedgerWriter
 from otel_token_monitor.usage import Labels, TokenUsage, UsageRecord
 from otel_token_monitor.views.collector import HealthReading, TokenCollector
-from otel_token_monitor.web.app import ServerStatus, create_app
+from otel_token_monitor.views.report import take_report
+from otel_token_monitor.views.scrape import Scrape
+from otel_token_monitor.web.routes import create_app
 from otel_token_monitor.web.server import MetricsServer
+from otel_token_monitor.web.sources import ServerStatus, Sources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,9 +64,16 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     reader = LedgerReader(location)
     health = HealthReading(last_write_ns=time.time_ns())
     registry = CollectorRegistry()
-    registry.register(TokenCollector(reader.exposition, lambda: health))
+    registry.register(TokenCollector(lambda: Scrape(reader.exposition()), lambda: health))
     status = ServerStatus(version="1", ledger=str(location))
-    server = MetricsServer(lambda: create_app(registry, status=lambda: status), "127.0.0.1", 0)
+    sources = Sources(
+        registry=registry,
+        status=lambda: status,
+        report=lambda project, *, hours: take_report(
+            reader, Policy(), time.time_ns(), project=project, hours=hours
+        ),
+    )
+    server = MetricsServer(lambda: create_app(sources), "127.0.0.1", 0)
     server.try_start()
     assert server.address is not None
     yield f"http://127.0.0.1:{server.address[1]}/metrics"

@@ -25,7 +25,6 @@ def main() -> None:
     for line in sys.stdin:
         monitor.log_usage(monitor.create_usage_record("gpt-5-mini", json.loads(line), 0))
         written = monitor.force_flush()
-        auto.on_written()
         print(json.dumps(written), flush=True)  # noqa: T201 - the answer
 
 

@@ -47,7 +47,6 @@ def use(auto: AutoTokenMonitor, tokens: int, project: str = "shop") -> None:
     monitor = auto.token_monitor
     monitor.log_usage(monitor.create_usage_record("gpt-5-mini", tokens, 0, project_id=project))
     assert monitor.force_flush()
-    auto.on_written()
 
 
 def eventually(condition: Callable[[], object]) -> None:

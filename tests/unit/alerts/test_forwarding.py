@@ -96,7 +96,7 @@ def test_what_this_ledger_notified_itself_is_known(scene: Make) -> None:
     one.use(8_500)
     one.look()
     one.sink.got.clear()
-    own = {
+    own: dict[str, Any] = {
         "ledger": one.book.reader.ledger_id(),
         "budget": "ledger/tokens/day",
         "severity": "warning",
@@ -121,7 +121,7 @@ def test_what_another_notified_is_passed_on(scene: Make, differing: dict[str, st
     one = scene(limit(10_000))
     one.use(8_500)
     one.look()
-    own = {
+    own: dict[str, Any] = {
         "ledger": one.book.reader.ledger_id(),
         "budget": "ledger/tokens/day",
         "severity": "warning",
@@ -135,7 +135,7 @@ def test_what_was_notified_yesterday_is_news_today(scene: Make) -> None:
     one = scene(limit(10_000))
     one.use(8_500)
     one.look()
-    own = {
+    own: dict[str, Any] = {
         "ledger": one.book.reader.ledger_id(),
         "budget": "ledger/tokens/day",
         "severity": "warning",
@@ -172,7 +172,11 @@ def test_the_console_has_new_ones_at_their_level_and_known_ones_at_info(
 
 def test_times_beyond_the_calendar_are_passed_on(scene: Make) -> None:
     one = scene(timezone="Asia/Seoul")
-    own = {"ledger": one.book.reader.ledger_id(), "budget": "b/day", "severity": "warning"}
+    own: dict[str, Any] = {
+        "ledger": one.book.reader.ledger_id(),
+        "budget": "b/day",
+        "severity": "warning",
+    }
     late = {**alert(**own), "startsAt": "9999-12-31T23:59:59Z"}
     early = {**alert(**own), "startsAt": "0001-01-01T00:00:00Z"}
     assert receive(one, body(late, early)) == ["forwarded", "forwarded"]

@@ -18,6 +18,7 @@ from tests.unit.ledger.books import DAY
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from otel_token_monitor.alerts.notices import Alert
     from tests.unit.alerts.scenes import Scene
 
     Make = Callable[..., Scene]
@@ -150,3 +151,17 @@ def test_a_fault_of_ours_is_logged_once_and_watching_goes_on(
     assert [entry.getMessage() for entry in errors] == [
         "otel_token_monitor: a look at the budgets failed"
     ]
+
+
+def test_calls_that_are_written_during_a_look_are_looked_at_soon(
+    one: Scene, watch: BudgetWatch
+) -> None:
+    def use_more(alert: Alert) -> None:
+        if alert.new_status.name == "WARNING":
+            one.use(1_000)
+            watch.on_written()
+
+    watch.on_alert(use_more)
+    one.use(8_500)
+    watch.start()
+    eventually(lambda: len(one.sink.alerts()) == 2)

@@ -22,6 +22,7 @@ from otel_token_monitor.ledger.writer import LedgerWriter
 from otel_token_monitor.usage import Labels, TokenUsage, UsageRecord
 from otel_token_monitor.views import metrics
 from otel_token_monitor.views.collector import HealthReading, TokenCollector
+from otel_token_monitor.views.scrape import Scrape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,7 +65,7 @@ def registry(
 ) -> CollectorRegistry:
     reading = health or HealthReading()
     made = CollectorRegistry()
-    made.register(TokenCollector(read, lambda: reading, histograms=histograms))
+    made.register(TokenCollector(lambda: Scrape(read()), lambda: reading, histograms=histograms))
     return made
 
 
@@ -333,7 +334,7 @@ def test_registering_does_not_read(missing: LedgerReader) -> None:
 
 
 def test_every_metric_is_described(missing: LedgerReader) -> None:
-    families = TokenCollector(missing.exposition, HealthReading).describe()
+    families = TokenCollector(lambda: Scrape(missing.exposition()), HealthReading).describe()
     suffix = {"counter": "_total", "info": "_info"}
     names = [family.name + suffix.get(family.type, "") for family in families]
     assert names == [spec.name for spec in metrics.METRICS]
@@ -346,7 +347,9 @@ def test_histograms_can_be_switched_off(writer: LedgerWriter, reader: LedgerRead
 
 
 def test_histograms_switched_off_are_not_described(missing: LedgerReader) -> None:
-    collector = TokenCollector(missing.exposition, HealthReading, histograms=False)
+    collector = TokenCollector(
+        lambda: Scrape(missing.exposition()), HealthReading, histograms=False
+    )
     assert "histogram" not in {family.type for family in collector.describe()}
 
 
@@ -375,7 +378,7 @@ def test_a_health_count_on_its_way_to_the_ledger_does_not_fall(
         return reading
 
     source = CollectorRegistry()
-    source.register(TokenCollector(reader.exposition, health))
+    source.register(TokenCollector(lambda: Scrape(reader.exposition()), health))
     generate_latest(source)
     assert value(source, "otel_token_monitor_dropped_spans_total") == 5
 
@@ -406,7 +409,7 @@ def test_another_ledger_begins_anew(writer: LedgerWriter, reader: LedgerReader) 
 
 def test_a_forked_child_forgets_what_was_shown(reader: LedgerReader) -> None:
     readings = iter([HealthReading(counters={"hook_errors": 2}), HealthReading()])
-    collector = TokenCollector(reader.exposition, lambda: next(readings))
+    collector = TokenCollector(lambda: Scrape(reader.exposition()), lambda: next(readings))
     source = CollectorRegistry()
     source.register(collector)
     generate_latest(source)

@@ -22,6 +22,7 @@ from otel_token_monitor.usage import (
 from otel_token_monitor.views import metrics
 from otel_token_monitor.views.collector import HealthReading, TokenCollector
 from otel_token_monitor.views.exposition import Family, render
+from otel_token_monitor.views.scrape import Scrape
 from otel_token_monitor.views.series import families
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ sums = st.builds(
 
 def registry(exposition: Exposition) -> CollectorRegistry:
     made = CollectorRegistry()
-    made.register(TokenCollector(lambda: exposition, HealthReading))
+    made.register(TokenCollector(lambda: Scrape(exposition), HealthReading))
     return made
 
 
@@ -76,7 +77,7 @@ def test_a_scrape_is_what_prometheus_client_renders(
 @pytest.mark.parametrize("accept", ["", "application/openmetrics-text; version=1.0.0"])
 def test_no_family_of_ours_is_left_to_prometheus_client(accept: str) -> None:
     series = {Labels("p", "v", "m", "e"): Sums(totals=Totals(1, unpriced=1, estimated_input=1))}
-    collector = TokenCollector(lambda: Exposition("id", series, {}), HealthReading)
+    collector = TokenCollector(lambda: Scrape(Exposition("id", series, {})), HealthReading)
     made: list[Metric] = []
 
     class Watched:

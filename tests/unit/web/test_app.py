@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from otel_token_monitor.ledger.errors import LedgerError
 from otel_token_monitor.views.collector import HealthReading, TokenCollector
+from otel_token_monitor.views.scrape import Scrape
 from otel_token_monitor.web.sources import ServerStatus
 from tests.unit.web.ledgers import (
     broken_sources,
@@ -44,7 +45,7 @@ def client() -> Iterator[TestClient]:
     """A client of a ledger with one call of 1000 tokens, and metrics of it."""
     registry = CollectorRegistry()
     with reader_of(call(), call("search", 500)) as reader:
-        registry.register(TokenCollector(reader.exposition, HealthReading))
+        registry.register(TokenCollector(lambda: Scrape(reader.exposition()), HealthReading))
         yield client_of(sources_of(reader, registry=registry, daily_limit=2000))
 
 

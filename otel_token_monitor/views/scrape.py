@@ -1,0 +1,43 @@
+"""What one scrape shows of a ledger, all of it as of one moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from otel_token_monitor.budgets.evaluation import evaluate
+from otel_token_monitor.budgets.policy import Policy
+from otel_token_monitor.ledger.errors import LedgerVersionError
+from otel_token_monitor.views.gauges import budget_families, contested_family
+
+if TYPE_CHECKING:
+    from otel_token_monitor.ledger.reader import Exposition, LedgerReader
+    from otel_token_monitor.views.exposition import Family
+
+__all__ = ["Scrape", "take_scrape"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scrape:
+    """The cumulative sums, and the budgets' gauges."""
+
+    exposition: Exposition
+    gauges: tuple[Family, ...] = ()
+
+
+def take_scrape(reader: LedgerReader, fallback: Policy, now_ns: int) -> Scrape:
+    """Ask a ledger what a scrape shows. Raises LedgerError.
+
+    The ledger's own policy holds, `fallback` where no application has declared one. One that
+    cannot be read (a newer release's) costs the budgets' gauges, never a counter.
+    """
+    with reader.moment():
+        exposition = reader.exposition()
+        standing = reader.policy()
+        try:
+            policy = Policy.held(standing.document, fallback)
+            budgets = evaluate(reader, policy, now_ns)
+        except LedgerVersionError:
+            return Scrape(exposition)
+    gauges = budget_families(exposition.ledger_id, budgets)
+    return Scrape(exposition, (*gauges, contested_family(contested=standing.contested)))
