@@ -72,11 +72,12 @@ SELECT quarter, id, 500 + (quarter * 31 + id) % 9000, (quarter * 7 + id) % 2000,
 FROM past CROSS JOIN label_set
 WHERE (quarter + id * 7) % {_DAY_QUARTERS} < {ACTIVE_QUARTERS}
 """  # noqa: S608 - names of this package
-_FILL_DAYS: Final = f"""
-INSERT OR REPLACE INTO day (day, label_set_id, {_COLUMNS})
-SELECT quarter / {_DAY_QUARTERS}, label_set_id, {", ".join(f"sum({n})" for n in Totals._fields)}
-FROM period GROUP BY quarter / {_DAY_QUARTERS}, label_set_id
-"""  # noqa: S608
+_FILL_ROLLUPS: Final = tuple(
+    f"INSERT OR REPLACE INTO {table} ({table}, label_set_id, {_COLUMNS}) "  # noqa: S608
+    f"SELECT quarter / {quarters}, label_set_id, {', '.join(f'sum({n})' for n in Totals._fields)} "
+    f"FROM period GROUP BY quarter / {quarters}, label_set_id"
+    for table, quarters in (("hour", 4), ("day", _DAY_QUARTERS))
+)
 _FILL_COUNTERS: Final = f"""
 INSERT OR REPLACE INTO counter (label_set_id, {_COLUMNS})
 SELECT label_set_id, {", ".join(f"sum({n})" for n in Totals._fields)} FROM day GROUP BY label_set_id
@@ -129,7 +130,8 @@ def year(folder: Path) -> LedgerReader:
     with closing(sqlite3.connect(folder / "usage.db")) as connection:
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute(_FILL_PERIOD, {"first": last - DAYS * _DAY_QUARTERS, "last": last})
-        connection.execute(_FILL_DAYS)
+        for statement in _FILL_ROLLUPS:
+            connection.execute(statement)
         connection.execute(_FILL_COUNTERS)
         for table in _HISTOGRAMS:
             _multiply(connection, table, DAYS * ACTIVE_QUARTERS * 5 // _CALLS)

@@ -18,7 +18,7 @@ from otel_token_monitor.ledger.database import (
 from otel_token_monitor.ledger.errors import explain
 from otel_token_monitor.ledger.label_sets import IDLE_SECONDS
 from otel_token_monitor.ledger.policies import PolicyStanding, read_policy
-from otel_token_monitor.ledger.writer import DAY_QUARTERS
+from otel_token_monitor.ledger.writer import DAY_QUARTERS, HOUR_QUARTERS
 from otel_token_monitor.usage import Labels, Sums, TokenUsage, Totals
 
 if TYPE_CHECKING:
@@ -29,18 +29,22 @@ __all__ = ["Exposition", "LedgerReader"]
 _LABELS: Final = "s.project, s.provider, s.model, s.endpoint"
 _TOTALS: Final = ", ".join(f"c.{name}" for name in Totals._fields)
 _TOTAL_SUMS: Final = ", ".join(f"sum(c.{name})" for name in Totals._fields)
-# Whole UTC days, and what at both ends is to be added to them or taken away. A label set of which
-# nothing is left then has no calls in between.
-_PARTS: Final = f"label_set_id, {', '.join(Totals._fields)}"
-_NEGATED: Final = f"label_set_id, {', '.join(f'-{name}' for name in Totals._fields)}"
+# Whole UTC days, and the hours and quarter-hours that at both ends are to be added to them or taken
+# away. A label set of which nothing is left then has no calls in between.
+_PARTS: Final = f"SELECT label_set_id, {', '.join(Totals._fields)} FROM"
+_NEGATED: Final = f"SELECT label_set_id, {', '.join(f'-{name}' for name in Totals._fields)} FROM"
+_RANGES: Final = " UNION ALL ".join(
+    f"{parts} {table} WHERE {column} >= ? AND {column} < ?"
+    for table, column, signs in (
+        ("day", "day", (_PARTS,)),
+        ("hour", "hour", (_PARTS, _NEGATED, _PARTS, _NEGATED)),
+        ("period", "quarter", (_PARTS, _NEGATED, _PARTS, _NEGATED)),
+    )
+    for parts in signs
+)
 _TOTALS_BETWEEN: Final = (
-    f"SELECT {_LABELS}, {_TOTAL_SUMS} FROM ("  # noqa: S608 - all names are of this package
-    f"SELECT {_PARTS} FROM day WHERE day >= ? AND day < ? "
-    f"UNION ALL SELECT {_PARTS} FROM period WHERE quarter >= ? AND quarter < ? "
-    f"UNION ALL SELECT {_PARTS} FROM period WHERE quarter >= ? AND quarter < ? "
-    f"UNION ALL SELECT {_NEGATED} FROM period WHERE quarter >= ? AND quarter < ? "
-    f"UNION ALL SELECT {_NEGATED} FROM period WHERE quarter >= ? AND quarter < ?"
-    ") c JOIN label_set s ON s.id = c.label_set_id GROUP BY c.label_set_id "
+    f"SELECT {_LABELS}, {_TOTAL_SUMS} FROM ({_RANGES}) c "  # noqa: S608 - names of this package
+    "JOIN label_set s ON s.id = c.label_set_id GROUP BY c.label_set_id "
     "HAVING sum(c.requests_ok) + sum(c.requests_error) > 0"
 )
 # A record's part in each of the sums of `Totals`.
@@ -183,18 +187,31 @@ class LedgerReader:
 
 
 def _ranges(start: int, end: int) -> tuple[int, ...]:
-    """The days, the quarters to add and those to take away that make up a span of quarters.
+    """The ranges of `_RANGES` that make up a span of quarters; one that ends early is empty.
 
-    The days are those between the midnights (UTC) that are nearest to both ends: so at most half a
-    day of quarters is read at either.
+    The days are those between the midnights (UTC) that are nearest to both ends, the hours lead
+    from there to the nearest full hours, the quarters to the ends: few rows, wherever they lie.
     """
-    half = DAY_QUARTERS // 2
-    if end - start <= half:
-        return 0, 0, start, end, 0, 0, 0, 0, 0, 0
-    first_day, end_day = (start + half) // DAY_QUARTERS, (end + half) // DAY_QUARTERS
-    first, last = first_day * DAY_QUARTERS, end_day * DAY_QUARTERS
-    # Where an end of a range comes before its start, it is empty.
-    return first_day, end_day, start, first, last, end, first, start, end, last
+    first, last = (_nearest(quarter, HOUR_QUARTERS) for quarter in (start, end))
+    days: tuple[int, ...] = (0, 0)
+    midnights: tuple[int, ...] = (first, first)
+    if end - start > DAY_QUARTERS // 2:
+        days = _nearest(start, DAY_QUARTERS), _nearest(end, DAY_QUARTERS)
+        midnights = tuple(day * DAY_QUARTERS // HOUR_QUARTERS for day in days)
+    return (
+        *days,
+        *_difference(midnights[0], first, midnights[1], last),
+        *_difference(first * HOUR_QUARTERS, start, last * HOUR_QUARTERS, end),
+    )
+
+
+def _nearest(quarter: int, size: int) -> int:
+    return (quarter + size // 2) // size
+
+
+def _difference(before: int, start: int, after: int, end: int) -> tuple[int, ...]:
+    """What is to be added (+) and taken away (-) at the end, and at the start, of a span."""
+    return after, end, end, after, start, before, before, start
 
 
 def _by_labels(rows: Iterable[tuple[Any, ...]]) -> dict[Labels, Totals]:

@@ -39,13 +39,15 @@ from otel_token_monitor.usage import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["DAY_QUARTERS", "Chore", "LedgerWriter"]
+__all__ = ["DAY_QUARTERS", "HOUR_QUARTERS", "Chore", "LedgerWriter"]
 
 T = TypeVar("T")
 
 Chore = Callable[[sqlite3.Connection, int, bool], None]
 """What is done now and then: with the time (UTC ns), and whether the ledger was just opened."""
 
+HOUR_QUARTERS: Final = 4
+"""The quarter-hours of an hour."""
 DAY_QUARTERS: Final = 96
 """The quarter-hours of a UTC day."""
 _CHORE_SECONDS: Final = 60
@@ -82,6 +84,7 @@ _INSERT_RECORDS: Final = {
     for number in _ROWS_AT_ONCE
 }
 _ADD_PERIOD: Final = _upsert("period", ("quarter", "label_set_id"), Totals._fields)
+_ADD_HOUR: Final = _upsert("hour", ("hour", "label_set_id"), Totals._fields)
 _ADD_DAY: Final = _upsert("day", ("day", "label_set_id"), Totals._fields)
 _ADD_COUNTER: Final = _upsert("counter", ("label_set_id",), Totals._fields)
 _ADD_UNMETERED: Final = _upsert("unmetered_counter", ("label_set_id", "reason"), ("requests",))
@@ -321,7 +324,8 @@ class LedgerWriter:
             else:
                 known.merge(added)
         connection.executemany(_ADD_PERIOD, periods)
-        connection.executemany(_ADD_DAY, [(row[0] // DAY_QUARTERS, *row[1:]) for row in periods])
+        for statement, quarters in ((_ADD_HOUR, HOUR_QUARTERS), (_ADD_DAY, DAY_QUARTERS)):
+            connection.executemany(statement, [(row[0] // quarters, *row[1:]) for row in periods])
         if overflow:
             connection.execute(_ADD_HEALTH, (LABEL_OVERFLOW, overflow))
         _add_series(connection, series.items())

@@ -177,7 +177,7 @@ def test_no_space_for_the_directory_is_a_full_disk() -> None:
     assert str(explained).endswith(": the disk is full: free some space")
 
 
-def test_a_ledger_of_the_first_release_gets_its_days(tmp_path: Path) -> None:
+def test_a_ledger_of_the_first_release_gets_its_hours_and_days(tmp_path: Path) -> None:
     sums = ", ".join(str(number) for number in range(1, 13))
     with closing(sqlite3.connect(tmp_path / "usage.db")) as old:
         old.executescript(SCRIPTS[0].read_text(encoding="utf-8"))
@@ -187,6 +187,11 @@ def test_a_ledger_of_the_first_release_gets_its_days(tmp_path: Path) -> None:
             old.execute(f"INSERT INTO period VALUES ({quarter}, 1, {sums})")  # noqa: S608
         old.commit()
     with closing(connect(Location.in_directory(tmp_path))) as connection:
+        assert [row[:3] for row in connection.execute("SELECT * FROM hour")] == [
+            (24_000, 1, 1),
+            (24_023, 1, 1),
+            (24_024, 1, 1),
+        ]
         assert connection.execute("SELECT * FROM day").fetchall() == [
             (1000, 1, *(2 * number for number in range(1, 13))),
             (1001, 1, *range(1, 13)),
