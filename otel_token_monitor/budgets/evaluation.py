@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from otel_token_monitor.budgets.limits import BudgetStatus, Limit
+from otel_token_monitor.budgets.limits import BudgetStatus, Limit, Scope
 from otel_token_monitor.budgets.windows import MINUTE_NS, Span, Window, span_of
 from otel_token_monitor.usage import QUARTER_SECONDS, Labels, Totals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from otel_token_monitor.budgets.policy import Policy
     from otel_token_monitor.ledger.reader import LedgerReader
@@ -22,6 +22,7 @@ __all__ = ["Budget", "evaluate", "window_totals", "worst"]
 _QUARTER_NS: Final = QUARTER_SECONDS * 1_000_000_000
 _PACE_NS: Final = {Window.DAY: 4 * _QUARTER_NS, Window.MONTH: 96 * _QUARTER_NS}
 """How far back the pace looks by which a window's end is foretold: an hour, a day."""
+_LEAST_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,31 +98,28 @@ def evaluate(
     `totals` has what was read already of the windows as of `now_ns`; `pace` asks for projections.
     """
     read = dict(totals or {})
-    paces: dict[Window, Mapping[Labels, Totals]] = {}
+    found: dict[str, Budget] = {}
     by_window: dict[Window, list[Limit]] = defaultdict(list)
     for limit in policy.limits:
         by_window[limit.window].append(limit)
-    found: dict[Limit, Budget] = {}
     for window, limits in by_window.items():
         span = span_of(window, now_ns, policy.zone)
         if window not in read:
             read[window] = window_totals(reader, window, span)
-        if pace and window in _PACE_NS:
-            start = _pace_start(window, now_ns)
-            paces[window] = reader.totals(start // _QUARTER_NS, now_ns // _QUARTER_NS + 1)
-        used = _by_limit(limits, read[window])
-        recent = _by_limit(limits, paces[window]) if window in paces else {}
+        scopes = tuple(dict.fromkeys(limit.scope for limit in limits))
+        used = _by_scope(scopes, read[window])
+        recent = _recent(reader, window, scopes, now_ns) if pace and window in _PACE_NS else None
         for limit in limits:
-            sums = used[limit]
-            found[limit] = Budget(
+            sums = used[limit.scope]
+            found[limit.budget] = Budget(
                 limit=limit,
                 now_ns=now_ns,
                 span=span,
                 used=limit.unit.used(sums),
                 estimated=limit.unit.estimated(sums),
-                per_second=_per_second(limit, recent, reader, now_ns),
+                per_second=None if recent is None else recent.per_second(limit),
             )
-    return tuple(found[limit] for limit in policy.limits)
+    return tuple(found[limit.budget] for limit in policy.limits)
 
 
 def window_totals(reader: LedgerReader, window: Window, span: Span) -> dict[Labels, Totals]:
@@ -136,36 +134,45 @@ def worst(budgets: Iterable[Budget]) -> BudgetStatus:
     return max((budget.status for budget in budgets), default=BudgetStatus.NORMAL)
 
 
-def _pace_start(window: Window, now_ns: int) -> int:
-    """Whole quarters: the one that has begun, and those before it."""
-    return (now_ns - _PACE_NS[window]) // _QUARTER_NS * _QUARTER_NS
+@dataclass(frozen=True, slots=True)
+class _Recent:
+    """What was used of late, and within how many seconds."""
+
+    by_scope: Mapping[Scope, Totals]
+    seconds: float
+
+    def per_second(self, limit: Limit) -> float:
+        return limit.unit.used(self.by_scope[limit.scope]) / self.seconds
 
 
-def _per_second(
-    limit: Limit, recent: Mapping[Limit, Totals], reader: LedgerReader, now_ns: int
-) -> float | None:
-    if limit not in recent:
-        return None
+def _recent(
+    reader: LedgerReader, window: Window, scopes: tuple[Scope, ...], now_ns: int
+) -> _Recent:
+    # Whole quarters: the one that has begun, and those before it.
+    first = (now_ns - _PACE_NS[window]) // _QUARTER_NS
+    totals = reader.totals(first, now_ns // _QUARTER_NS + 1)
     # A ledger that is younger than the look back was not idle before it existed.
-    start = max(_pace_start(limit.window, now_ns), reader.created_ns())
-    seconds = max((now_ns - start) / 1e9, 60.0)
-    return limit.unit.used(recent[limit]) / seconds
+    start_ns = max(first * _QUARTER_NS, reader.created_ns())
+    return _Recent(_by_scope(scopes, totals), max((now_ns - start_ns) / 1e9, _LEAST_SECONDS))
 
 
-def _by_limit(limits: list[Limit], totals: Mapping[Labels, Totals]) -> dict[Limit, Totals]:
-    """What counts under each limit."""
-    parts: dict[int, list[Totals]] = {index: [] for index in range(len(limits))}
-    key = tuple(limit.scope for limit in limits)
+def _by_scope(scopes: tuple[Scope, ...], totals: Mapping[Labels, Totals]) -> dict[Scope, Totals]:
+    """What counts in each scope."""
+    parts: list[list[Totals]] = [[] for _ in scopes]
+    places = _places(scopes)
     for labels, sums in totals.items():
-        for index in _covering(key, labels):
-            parts[index].append(sums)
+        for place in places(labels):
+            parts[place].append(sums)
     return {
-        limit: Totals(*map(sum, zip(*parts[index], strict=True))) if parts[index] else Totals()
-        for index, limit in enumerate(limits)
+        scope: Totals(*map(sum, zip(*found, strict=True))) if found else Totals()
+        for scope, found in zip(scopes, parts, strict=True)
     }
 
 
-@lru_cache(maxsize=4096)
-def _covering(scopes: tuple[Any, ...], labels: Labels) -> tuple[int, ...]:
-    """Which of the scopes cover a label set."""
-    return tuple(index for index, scope in enumerate(scopes) if scope.covers(labels))
+# By scopes first, which are hashed once, not for each label set.
+@lru_cache(maxsize=8)
+def _places(scopes: tuple[Scope, ...]) -> Callable[[Labels], tuple[int, ...]]:
+    """Tells the places of the scopes that cover a label set."""
+    return lru_cache(maxsize=4096)(
+        lambda labels: tuple(n for n, scope in enumerate(scopes) if scope.covers(labels))
+    )

@@ -28,7 +28,7 @@ __all__ = ["Exposition", "LedgerReader"]
 
 _LABELS: Final = "s.project, s.provider, s.model, s.endpoint"
 _TOTALS: Final = ", ".join(f"c.{name}" for name in Totals._fields)
-_TOTAL_SUMS: Final = ", ".join(f"sum(c.{name})" for name in Totals._fields)
+_SUMS: Final = ", ".join(f"sum({name}) AS {name}" for name in Totals._fields)
 # Whole UTC days, and the hours and quarter-hours that at both ends are to be added to them or taken
 # away. A label set of which nothing is left then has no calls in between.
 _PARTS: Final = f"SELECT label_set_id, {', '.join(Totals._fields)} FROM"
@@ -42,10 +42,12 @@ _RANGES: Final = " UNION ALL ".join(
     )
     for parts in signs
 )
+# Labels are joined to the sums, not to what is summed: those rows are sorted, and should be small.
 _TOTALS_BETWEEN: Final = (
-    f"SELECT {_LABELS}, {_TOTAL_SUMS} FROM ({_RANGES}) c "  # noqa: S608 - names of this package
-    "JOIN label_set s ON s.id = c.label_set_id GROUP BY c.label_set_id "
-    "HAVING sum(c.requests_ok) + sum(c.requests_error) > 0"
+    f"SELECT {_LABELS}, {_TOTALS} FROM label_set s JOIN ("  # noqa: S608 - names of this package
+    f"SELECT label_set_id, {_SUMS} FROM ({_RANGES}) GROUP BY label_set_id "
+    "HAVING sum(requests_ok) + sum(requests_error) > 0"
+    ") c ON c.label_set_id = s.id"
 )
 # A record's part in each of the sums of `Totals`.
 _OF_RECORD: Final = {
@@ -58,11 +60,14 @@ _OF_RECORD: Final = {
     "cost_nanousd": "cost_nanousd",
     "unpriced": "input IS NOT NULL AND cost_nanousd IS NULL",
 }
-_RECORD_SUMS: Final = ", ".join(f"coalesce(sum({_OF_RECORD[n]}), 0)" for n in Totals._fields)
+_RECORD_SUMS: Final = ", ".join(
+    f"coalesce(sum({_OF_RECORD[name]}), 0) AS {name}" for name in Totals._fields
+)
 _TOTALS_OF_RECORDS: Final = (
-    f"SELECT {_LABELS}, {_RECORD_SUMS} FROM record c "  # noqa: S608 - as above
-    "JOIN label_set s ON s.id = c.label_set_id "
-    "WHERE c.time_ns >= ? AND c.time_ns < ? GROUP BY c.label_set_id"
+    f"SELECT {_LABELS}, {_TOTALS} FROM label_set s JOIN ("  # noqa: S608 - as above
+    f"SELECT label_set_id, {_RECORD_SUMS} FROM record WHERE time_ns >= ? AND time_ns < ? "
+    "GROUP BY label_set_id"
+    ") c ON c.label_set_id = s.id"
 )
 
 
@@ -112,8 +117,8 @@ class LedgerReader:
         """What all calls add up to in each UTC quarter-hour that has any, in order of time."""
         with self._reading() as connection:
             rows = connection.execute(
-                f"SELECT c.quarter, {_TOTAL_SUMS} FROM period c "  # noqa: S608 - names of this package
-                "WHERE c.quarter >= ? AND c.quarter < ? GROUP BY c.quarter ORDER BY c.quarter",
+                f"SELECT quarter, {_SUMS} FROM period "  # noqa: S608 - names of this package
+                "WHERE quarter >= ? AND quarter < ? GROUP BY quarter ORDER BY quarter",
                 (start_quarter, end_quarter),
             ).fetchall()
         return {row[0]: Totals(*row[1:]) for row in rows}
