@@ -22,6 +22,7 @@ __all__ = [
     "TokenUsage",
     "Totals",
     "UsageRecord",
+    "Used",
     "check_project",
 ]
 
@@ -167,6 +168,21 @@ class Totals(NamedTuple):
     def total_tokens(self) -> int:
         """Tokens whose number is exact."""
         return self.input_tokens + self.output_tokens
+
+    @property
+    def used(self) -> Used:
+        """What budgets count of it."""
+        estimated = self.estimated_input + self.estimated_output
+        return Used(self.total_tokens + estimated, estimated, self.requests, self.cost_nanousd)
+
+
+class Used(NamedTuple):
+    """Sums over calls, as budgets count them: `tokens` has the estimated ones, too."""
+
+    tokens: int = 0
+    estimated_tokens: int = 0
+    requests: int = 0
+    cost_nanousd: int = 0
 
 
 def _buckets(bounds: tuple[float, ...]) -> list[int]:

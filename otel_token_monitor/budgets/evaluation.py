@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_token_monitor.budgets.limits import BudgetStatus, Limit, Scope
 from otel_token_monitor.budgets.windows import MINUTE_NS, Span, Window, span_of
-from otel_token_monitor.usage import QUARTER_SECONDS, Labels, Totals
+from otel_token_monitor.usage import QUARTER_SECONDS, Labels, Totals, Used
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -90,14 +90,14 @@ def evaluate(
     policy: Policy,
     now_ns: int,
     *,
-    totals: Mapping[Window, Mapping[Labels, Totals]] | None = None,
+    used: Mapping[Window, Mapping[Labels, Used]] | None = None,
     pace: bool = False,
 ) -> tuple[Budget, ...]:
     """Every budget of a policy, in its order. Raises LedgerError.
 
-    `totals` has what was read already of the windows as of `now_ns`; `pace` asks for projections.
+    `used` has what was read already of the windows as of `now_ns`; `pace` asks for projections.
     """
-    read = dict(totals or {})
+    read = dict(used or {})
     found: dict[str, Budget] = {}
     by_window: dict[Window, list[Limit]] = defaultdict(list)
     for limit in policy.limits:
@@ -105,18 +105,18 @@ def evaluate(
     for window, limits in by_window.items():
         span = span_of(window, now_ns, policy.zone)
         if window not in read:
-            read[window] = window_totals(reader, window, span)
+            read[window] = _window_used(reader, window, span)
         scopes = tuple(dict.fromkeys(limit.scope for limit in limits))
-        used = _by_scope(scopes, read[window])
+        sums = _by_scope(scopes, read[window])
         recent = _recent(reader, window, scopes, now_ns) if pace and window in _PACE_NS else None
         for limit in limits:
-            sums = used[limit.scope]
+            own = sums[limit.scope]
             found[limit.budget] = Budget(
                 limit=limit,
                 now_ns=now_ns,
                 span=span,
-                used=limit.unit.used(sums),
-                estimated=limit.unit.estimated(sums),
+                used=limit.unit.of(own),
+                estimated=limit.unit.estimated(own),
                 per_second=None if recent is None else recent.per_second(limit),
             )
     return tuple(found[limit.budget] for limit in policy.limits)
@@ -129,6 +129,12 @@ def window_totals(reader: LedgerReader, window: Window, span: Span) -> dict[Labe
     return reader.totals(span.start_ns // _QUARTER_NS, span.end_ns // _QUARTER_NS)
 
 
+def _window_used(reader: LedgerReader, window: Window, span: Span) -> dict[Labels, Used]:
+    if window is Window.MINUTE:
+        return reader.used_of_records(span.start_ns, span.end_ns)
+    return reader.used(span.start_ns // _QUARTER_NS, span.end_ns // _QUARTER_NS)
+
+
 def worst(budgets: Iterable[Budget]) -> BudgetStatus:
     """The worst status of them; NORMAL if there are none."""
     return max((budget.status for budget in budgets), default=BudgetStatus.NORMAL)
@@ -138,11 +144,11 @@ def worst(budgets: Iterable[Budget]) -> BudgetStatus:
 class _Recent:
     """What was used of late, and within how many seconds."""
 
-    by_scope: Mapping[Scope, Totals]
+    by_scope: Mapping[Scope, Used]
     seconds: float
 
     def per_second(self, limit: Limit) -> float:
-        return limit.unit.used(self.by_scope[limit.scope]) / self.seconds
+        return limit.unit.of(self.by_scope[limit.scope]) / self.seconds
 
 
 def _recent(
@@ -150,21 +156,21 @@ def _recent(
 ) -> _Recent:
     # Whole quarters: the one that has begun, and those before it.
     first = (now_ns - _PACE_NS[window]) // _QUARTER_NS
-    totals = reader.totals(first, now_ns // _QUARTER_NS + 1)
+    used = reader.used(first, now_ns // _QUARTER_NS + 1)
     # A ledger that is younger than the look back was not idle before it existed.
     start_ns = max(first * _QUARTER_NS, reader.created_ns())
-    return _Recent(_by_scope(scopes, totals), max((now_ns - start_ns) / 1e9, _LEAST_SECONDS))
+    return _Recent(_by_scope(scopes, used), max((now_ns - start_ns) / 1e9, _LEAST_SECONDS))
 
 
-def _by_scope(scopes: tuple[Scope, ...], totals: Mapping[Labels, Totals]) -> dict[Scope, Totals]:
+def _by_scope(scopes: tuple[Scope, ...], used: Mapping[Labels, Used]) -> dict[Scope, Used]:
     """What counts in each scope."""
-    parts: list[list[Totals]] = [[] for _ in scopes]
+    parts: list[list[Used]] = [[] for _ in scopes]
     places = _places(scopes)
-    for labels, sums in totals.items():
+    for labels, sums in used.items():
         for place in places(labels):
             parts[place].append(sums)
     return {
-        scope: Totals(*map(sum, zip(*found, strict=True))) if found else Totals()
+        scope: Used(*map(sum, zip(*found, strict=True))) if found else Used()
         for scope, found in zip(scopes, parts, strict=True)
     }
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from otel_token_monitor.budgets.windows import Window
 
 if TYPE_CHECKING:
-    from otel_token_monitor.usage import Labels, Totals
+    from otel_token_monitor.usage import Labels, Used
 
 __all__ = ["NANODOLLARS", "BudgetStatus", "Limit", "Scope", "Unit"]
 
@@ -28,15 +28,15 @@ class Unit(StrEnum):
     REQUESTS = "requests"
     USD = "usd"
 
-    def used(self, totals: Totals) -> int:
+    def of(self, used: Used) -> int:
         """How much of it is in a sum, estimates included; money in nano-dollars."""
         if self is Unit.TOKENS:
-            return totals.total_tokens + self.estimated(totals)
-        return totals.requests if self is Unit.REQUESTS else totals.cost_nanousd
+            return used.tokens
+        return used.requests if self is Unit.REQUESTS else used.cost_nanousd
 
-    def estimated(self, totals: Totals) -> int:
+    def estimated(self, used: Used) -> int:
         """How much of that is estimated."""
-        return totals.estimated_input + totals.estimated_output if self is Unit.TOKENS else 0
+        return used.estimated_tokens if self is Unit.TOKENS else 0
 
     def shown(self, amount: int) -> float:
         """An amount as users know it: dollars for nano-dollars."""

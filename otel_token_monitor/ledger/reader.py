@@ -18,57 +18,24 @@ from otel_token_monitor.ledger.database import (
 from otel_token_monitor.ledger.errors import explain
 from otel_token_monitor.ledger.label_sets import IDLE_SECONDS
 from otel_token_monitor.ledger.policies import PolicyStanding, read_policy
-from otel_token_monitor.ledger.writer import DAY_QUARTERS, HOUR_QUARTERS
-from otel_token_monitor.usage import Labels, Sums, TokenUsage, Totals
+from otel_token_monitor.ledger.window_sums import (
+    totals_between,
+    totals_of_records,
+    used_between,
+    used_of_records,
+)
+from otel_token_monitor.usage import Labels, Sums, Totals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator
+    from collections.abc import Callable, Container, Iterator
+
+    from otel_token_monitor.usage import Used
 
 __all__ = ["Exposition", "LedgerReader"]
 
 _LABELS: Final = "s.project, s.provider, s.model, s.endpoint"
 _TOTALS: Final = ", ".join(f"c.{name}" for name in Totals._fields)
-_SUMS: Final = ", ".join(f"sum({name}) AS {name}" for name in Totals._fields)
-# Whole UTC days, and the hours and quarter-hours that at both ends are to be added to them or taken
-# away. A label set of which nothing is left then has no calls in between.
-_PARTS: Final = f"SELECT label_set_id, {', '.join(Totals._fields)} FROM"
-_NEGATED: Final = f"SELECT label_set_id, {', '.join(f'-{name}' for name in Totals._fields)} FROM"
-_RANGES: Final = " UNION ALL ".join(
-    f"{parts} {table} WHERE {column} >= ? AND {column} < ?"
-    for table, column, signs in (
-        ("day", "day", (_PARTS,)),
-        ("hour", "hour", (_PARTS, _NEGATED, _PARTS, _NEGATED)),
-        ("period", "quarter", (_PARTS, _NEGATED, _PARTS, _NEGATED)),
-    )
-    for parts in signs
-)
-# Labels are joined to the sums, not to what is summed: those rows are sorted, and should be small.
-_TOTALS_BETWEEN: Final = (
-    f"SELECT {_LABELS}, {_TOTALS} FROM label_set s JOIN ("  # noqa: S608 - names of this package
-    f"SELECT label_set_id, {_SUMS} FROM ({_RANGES}) GROUP BY label_set_id "
-    "HAVING sum(requests_ok) + sum(requests_error) > 0"
-    ") c ON c.label_set_id = s.id"
-)
-# A record's part in each of the sums of `Totals`.
-_OF_RECORD: Final = {
-    **{part: f"iif(estimated, 0, {part})" for part in TokenUsage._fields},
-    "estimated_input": "iif(estimated, input + input_cached + input_cache_write, 0)",
-    "estimated_output": "iif(estimated, output + output_reasoning, 0)",
-    "requests_ok": "status = 'ok'",
-    "requests_error": "status <> 'ok'",
-    "unmetered": "unmetered IS NOT NULL",
-    "cost_nanousd": "cost_nanousd",
-    "unpriced": "input IS NOT NULL AND cost_nanousd IS NULL",
-}
-_RECORD_SUMS: Final = ", ".join(
-    f"coalesce(sum({_OF_RECORD[name]}), 0) AS {name}" for name in Totals._fields
-)
-_TOTALS_OF_RECORDS: Final = (
-    f"SELECT {_LABELS}, {_TOTALS} FROM label_set s JOIN ("  # noqa: S608 - as above
-    f"SELECT label_set_id, {_RECORD_SUMS} FROM record WHERE time_ns >= ? AND time_ns < ? "
-    "GROUP BY label_set_id"
-    ") c ON c.label_set_id = s.id"
-)
+_SUMS: Final = ", ".join(f"sum({name})" for name in Totals._fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +76,12 @@ class LedgerReader:
     def totals(self, start_quarter: int, end_quarter: int) -> dict[Labels, Totals]:
         """What the calls from one UTC quarter-hour up to, not including, another add up to."""
         with self._reading() as connection:
-            return _by_labels(
-                connection.execute(_TOTALS_BETWEEN, _ranges(start_quarter, end_quarter))
-            )
+            return totals_between(connection, start_quarter, end_quarter)
+
+    def used(self, start_quarter: int, end_quarter: int) -> dict[Labels, Used]:
+        """The same, as budgets count it: cheaper."""
+        with self._reading() as connection:
+            return used_between(connection, start_quarter, end_quarter)
 
     def totals_by_quarter(self, start_quarter: int, end_quarter: int) -> dict[int, Totals]:
         """What all calls add up to in each UTC quarter-hour that has any, in order of time."""
@@ -126,7 +96,12 @@ class LedgerReader:
     def totals_of_records(self, start_ns: int, end_ns: int) -> dict[Labels, Totals]:
         """What the calls between two instants add up to, by their single records."""
         with self._reading() as connection:
-            return _by_labels(connection.execute(_TOTALS_OF_RECORDS, (start_ns, end_ns)))
+            return totals_of_records(connection, start_ns, end_ns)
+
+    def used_of_records(self, start_ns: int, end_ns: int) -> dict[Labels, Used]:
+        """The same, as budgets count it: cheaper."""
+        with self._reading() as connection:
+            return used_of_records(connection, start_ns, end_ns)
 
     def policy(self) -> PolicyStanding:
         """Whose limits hold here."""
@@ -189,38 +164,6 @@ class LedgerReader:
             self.identity = self.location.identity()
             self._connection = open_for_reading(self.location)
         return self._connection
-
-
-def _ranges(start: int, end: int) -> tuple[int, ...]:
-    """The ranges of `_RANGES` that make up a span of quarters; one that ends early is empty.
-
-    The days are those between the midnights (UTC) that are nearest to both ends, the hours lead
-    from there to the nearest full hours, the quarters to the ends: few rows, wherever they lie.
-    """
-    first, last = (_nearest(quarter, HOUR_QUARTERS) for quarter in (start, end))
-    days: tuple[int, ...] = (0, 0)
-    midnights: tuple[int, ...] = (first, first)
-    if end - start > DAY_QUARTERS // 2:
-        days = _nearest(start, DAY_QUARTERS), _nearest(end, DAY_QUARTERS)
-        midnights = tuple(day * DAY_QUARTERS // HOUR_QUARTERS for day in days)
-    return (
-        *days,
-        *_difference(midnights[0], first, midnights[1], last),
-        *_difference(first * HOUR_QUARTERS, start, last * HOUR_QUARTERS, end),
-    )
-
-
-def _nearest(quarter: int, size: int) -> int:
-    return (quarter + size // 2) // size
-
-
-def _difference(before: int, start: int, after: int, end: int) -> tuple[int, ...]:
-    """What is to be added (+) and taken away (-) at the end, and at the start, of a span."""
-    return after, end, end, after, start, before, before, start
-
-
-def _by_labels(rows: Iterable[tuple[Any, ...]]) -> dict[Labels, Totals]:
-    return {Labels(*row[:4]): Totals(*row[4:]) for row in rows}
 
 
 def _series(connection: sqlite3.Connection, since: int) -> dict[Labels, Sums]:

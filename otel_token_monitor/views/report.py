@@ -150,7 +150,11 @@ def take_report(  # noqa: PLR0913 - keyword-only
         policy = Policy.held(standing.document, fallback)
         spans = {window: span_of(window, now_ns, policy.zone) for window in Window}
         totals = {window: window_totals(reader, window, span) for window, span in spans.items()}
-        budgets = evaluate(reader, policy, now_ns, totals=totals, pace=pace)
+        used = {
+            window: {labels: sums.used for labels, sums in found.items()}
+            for window, found in totals.items()
+        }
+        budgets = evaluate(reader, policy, now_ns, used=used, pace=pace)
         by_hour = _hours(reader, spans[Window.DAY]) if hours else {}
         ledger_id = reader.ledger_id()
     if project is not None:

@@ -90,10 +90,10 @@ def test_each_unit_counts_its_own() -> None:
         input=1, input_cached=2, input_cache_write=3, output=4, output_reasoning=5,
         estimated_input=100, estimated_output=200, requests_ok=7, requests_error=1,
         cost_nanousd=1_500_000_000,
-    )  # fmt: skip
-    assert Unit.TOKENS.used(sums) == 315
+    ).used  # fmt: skip
+    assert Unit.TOKENS.of(sums) == 315
     assert Unit.TOKENS.estimated(sums) == 300
-    assert Unit.REQUESTS.used(sums) == 8
-    assert Unit.USD.used(sums) == 1_500_000_000
+    assert Unit.REQUESTS.of(sums) == 8
+    assert Unit.USD.of(sums) == 1_500_000_000
     assert Unit.USD.shown(1_500_000_000) == 1.5
     assert Unit.USD.estimated(sums) == Unit.REQUESTS.estimated(sums) == 0

@@ -1,0 +1,151 @@
+"""Adding up what a window of time holds, by labels: from rows per quarter-hour, hour and UTC day.
+
+Windows may be long (a month, a year) and lie anywhere, whatever the time zone. So whole UTC days
+are taken, and at both ends hours and quarter-hours are added to them or taken away: few rows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from otel_token_monitor.ledger.writer import DAY_QUARTERS, HOUR_QUARTERS
+from otel_token_monitor.usage import Labels, TokenUsage, Totals, Used
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Mapping
+
+__all__ = ["totals_between", "totals_of_records", "used_between", "used_of_records"]
+
+_LABELS: Final = "s.project, s.provider, s.model, s.endpoint"
+_TOKENS: Final = " + ".join(TokenUsage._fields)
+_ESTIMATED: Final = "estimated_input + estimated_output"
+
+# The columns that are added up, by their names in a sum: of a row of sums, and of a record.
+_TOTALS: Final = {name: name for name in Totals._fields}
+_USED: Final = {
+    "tokens": f"{_TOKENS} + {_ESTIMATED}",
+    "estimated_tokens": _ESTIMATED,
+    "requests": "requests_ok + requests_error",
+    "cost_nanousd": "cost_nanousd",
+}
+_TOTALS_OF_RECORD: Final = {
+    **{part: f"iif(estimated, 0, {part})" for part in TokenUsage._fields},
+    "estimated_input": "iif(estimated, input + input_cached + input_cache_write, 0)",
+    "estimated_output": "iif(estimated, output + output_reasoning, 0)",
+    "requests_ok": "status = 'ok'",
+    "requests_error": "status <> 'ok'",
+    "unmetered": "unmetered IS NOT NULL",
+    "cost_nanousd": "cost_nanousd",
+    "unpriced": "input IS NOT NULL AND cost_nanousd IS NULL",
+}
+_USED_OF_RECORD: Final = {
+    "tokens": _TOKENS,
+    "estimated_tokens": f"iif(estimated, {_TOKENS}, 0)",
+    "requests": "1",
+    "cost_nanousd": "cost_nanousd",
+}
+
+
+def _ranges_sql(columns: Mapping[str, str]) -> str:
+    """The rows of all ranges, those that are taken away with their signs changed."""
+    plus = ", ".join(f"{value} AS {name}" for name, value in columns.items())
+    minus = ", ".join(f"-({value}) AS {name}" for name, value in columns.items())
+    return " UNION ALL ".join(
+        f"SELECT label_set_id, {values} FROM {table} WHERE {key} >= ? AND {key} < ?"  # noqa: S608 - names of this package
+        for table, key, signed in (
+            ("day", "day", (plus,)),
+            ("hour", "hour", (plus, minus, plus, minus)),
+            ("period", "quarter", (plus, minus, plus, minus)),
+        )
+        for values in signed
+    )
+
+
+def _between(columns: Mapping[str, str], requests: str) -> str:
+    """A statement for `_ranges`. A label set of which nothing is left has no calls in between."""
+    sums = ", ".join(f"sum({name}) AS {name}_sum" for name in columns)
+    return _labelled(
+        columns,
+        f"SELECT label_set_id, {sums} FROM ({_ranges_sql(columns)}) "  # noqa: S608 - as above
+        f"GROUP BY label_set_id HAVING sum({requests}) > 0",
+    )
+
+
+def _of_records(columns: Mapping[str, str]) -> str:
+    sums = ", ".join(f"coalesce(sum({value}), 0) AS {name}_sum" for name, value in columns.items())
+    return _labelled(
+        columns,
+        f"SELECT label_set_id, {sums} FROM record WHERE time_ns >= ? AND time_ns < ? "  # noqa: S608
+        "GROUP BY label_set_id",
+    )
+
+
+def _labelled(columns: Mapping[str, str], sums: str) -> str:
+    # Joined to the sums, not to what is summed: those rows are sorted, and should be small.
+    names = ", ".join(f"c.{name}_sum" for name in columns)
+    return f"SELECT {_LABELS}, {names} FROM label_set s JOIN ({sums}) c ON c.label_set_id = s.id"  # noqa: S608
+
+
+_TOTALS_BETWEEN: Final = _between(_TOTALS, "requests_ok + requests_error")
+_USED_BETWEEN: Final = _between(_USED, "requests")
+_TOTALS_OF_RECORDS: Final = _of_records(_TOTALS_OF_RECORD)
+_USED_OF_RECORDS: Final = _of_records(_USED_OF_RECORD)
+
+
+def totals_between(connection: sqlite3.Connection, start: int, end: int) -> dict[Labels, Totals]:
+    """What the calls from one UTC quarter-hour up to, not including, another add up to."""
+    rows = connection.execute(_TOTALS_BETWEEN, _ranges(start, end))
+    return {Labels(*row[:4]): Totals(*row[4:]) for row in rows}
+
+
+def used_between(connection: sqlite3.Connection, start: int, end: int) -> dict[Labels, Used]:
+    """The same, as budgets count it."""
+    return _used(connection.execute(_USED_BETWEEN, _ranges(start, end)))
+
+
+def totals_of_records(
+    connection: sqlite3.Connection, start_ns: int, end_ns: int
+) -> dict[Labels, Totals]:
+    """What the calls between two instants add up to, by their single records."""
+    rows = connection.execute(_TOTALS_OF_RECORDS, (start_ns, end_ns))
+    return {Labels(*row[:4]): Totals(*row[4:]) for row in rows}
+
+
+def used_of_records(
+    connection: sqlite3.Connection, start_ns: int, end_ns: int
+) -> dict[Labels, Used]:
+    """The same, as budgets count it."""
+    return _used(connection.execute(_USED_OF_RECORDS, (start_ns, end_ns)))
+
+
+def _used(rows: Iterable[tuple[Any, ...]]) -> dict[Labels, Used]:
+    return {Labels(*row[:4]): Used(*row[4:]) for row in rows}
+
+
+def _ranges(start: int, end: int) -> tuple[int, ...]:
+    """The ranges of a statement that make up a span of quarters; one that ends early is empty.
+
+    The days are those between the midnights (UTC) that are nearest to both ends, the hours lead
+    from there to the nearest full hours, the quarters to the ends: few rows, wherever they lie.
+    """
+    first, last = (_nearest(quarter, HOUR_QUARTERS) for quarter in (start, end))
+    days: tuple[int, ...] = (0, 0)
+    midnights: tuple[int, ...] = (first, first)
+    if end - start > DAY_QUARTERS // 2:
+        days = _nearest(start, DAY_QUARTERS), _nearest(end, DAY_QUARTERS)
+        midnights = tuple(day * DAY_QUARTERS // HOUR_QUARTERS for day in days)
+    return (
+        *days,
+        *_difference(midnights[0], first, midnights[1], last),
+        *_difference(first * HOUR_QUARTERS, start, last * HOUR_QUARTERS, end),
+    )
+
+
+def _nearest(quarter: int, size: int) -> int:
+    return (quarter + size // 2) // size
+
+
+def _difference(before: int, start: int, after: int, end: int) -> tuple[int, ...]:
+    """What is to be added (+) and taken away (-) at the end, and at the start, of a span."""
+    return after, end, end, after, start, before, before, start
