@@ -157,8 +157,8 @@ def _recent(
     # Whole quarters: the one that has begun, and those before it.
     first = (now_ns - _PACE_NS[window]) // _QUARTER_NS
     used = reader.used(first, now_ns // _QUARTER_NS + 1)
-    # A ledger that is younger than the look back was not idle before it existed.
-    start_ns = max(first * _QUARTER_NS, reader.created_ns())
+    # A ledger that is younger than the look back was not idle before it began.
+    start_ns = max(first * _QUARTER_NS, reader.began_ns())
     return _Recent(_by_scope(scopes, used), max((now_ns - start_ns) / 1e9, _LEAST_SECONDS))
 
 

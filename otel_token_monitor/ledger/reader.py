@@ -24,7 +24,7 @@ from otel_token_monitor.ledger.window_sums import (
     used_between,
     used_of_records,
 )
-from otel_token_monitor.usage import Labels, Sums, Totals
+from otel_token_monitor.usage import QUARTER_SECONDS, Labels, Sums, Totals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Exposition", "LedgerReader"]
 
+_NANO: Final = 1_000_000_000
 _LABELS: Final = "s.project, s.provider, s.model, s.endpoint"
 _TOTALS: Final = ", ".join(f"c.{name}" for name in Totals._fields)
 _SUMS: Final = ", ".join(f"sum({name})" for name in Totals._fields)
@@ -66,7 +67,7 @@ class LedgerReader:
     def exposition(self) -> Exposition:
         """The cumulative sums of every label set that counted within the last 30 days."""
         with self._reading() as connection:
-            since = self._clock() // 1_000_000_000 - IDLE_SECONDS
+            since = self._clock() // _NANO - IDLE_SECONDS
             return Exposition(
                 self.ledger_id(),
                 _series(connection, since),
@@ -108,9 +109,15 @@ class LedgerReader:
         with self._reading() as connection:
             return read_policy(connection, self._clock())
 
-    def created_ns(self) -> int:
-        """When the ledger was made (UTC)."""
-        return int(self._fact("created_ns"))
+    def began_ns(self) -> int:
+        """When the ledger was made, or its first calls ended if that was before (UTC)."""
+        with self._reading() as connection:
+            (first,) = connection.execute("SELECT min(quarter) FROM period").fetchone()
+            made_ns = int(self._fact("created_ns"))
+        quarter_ns = QUARTER_SECONDS * _NANO
+        return (
+            made_ns if first in {None, made_ns // quarter_ns} else min(made_ns, first * quarter_ns)
+        )
 
     def ledger_id(self) -> str:
         """The ledger's random id."""

@@ -187,6 +187,16 @@ def test_a_new_ledger_was_not_idle_before_it_existed(book: Book) -> None:
     assert found.per_second == 0.1
 
 
+def test_calls_from_before_the_ledger_was_made_count_for_the_pace(book: Book) -> None:
+    now = ns("2026-11-23T12:00:00+00:00")
+    made_at(book, now - 1)
+    book.write(
+        record(1, time_ns=now - 5 * HOUR), record(2, time_ns=now, usage=TokenUsage(input=36))
+    )
+    (found,) = evaluate(book.reader, Policy(limits=(limit(),)), now, pace=True)
+    assert found.per_second == 0.01
+
+
 def test_the_worst_status_stands_for_all() -> None:
     assert worst([]) is BudgetStatus.NORMAL
     assert worst([reading(used=800), reading(used=0)]) is BudgetStatus.WARNING
