@@ -77,7 +77,8 @@ clean: ## Remove the virtual environment, caches and build output
 
 .PHONY: debian-packages
 debian-packages:
-	@scripts/install-debian-packages promtool prometheus
+	@scripts/install-debian-packages \
+	    promtool prometheus prometheus-alertmanager prometheus-alertmanager
 
 # Everything comes from the lock file, hatchling and editables for the package itself too.
 $(STAMP): pyproject.toml $(LOCK)

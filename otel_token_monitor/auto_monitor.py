@@ -10,13 +10,12 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from weakref import WeakSet
-from zoneinfo import ZoneInfoNotFoundError
 
-from otel_token_monitor.alerts.readings import held_policy
 from otel_token_monitor.alerts.settings import WatchSettings
 from otel_token_monitor.alerts.verdict import BudgetExceededError, Verdict, as_status
 from otel_token_monitor.alerts.watch import BudgetWatch
 from otel_token_monitor.budgets.evaluation import Budget, evaluate
+from otel_token_monitor.budgets.policy import Policy
 from otel_token_monitor.ledger.errors import LedgerError
 from otel_token_monitor.monitor import TokenMonitor
 
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
     from otel_token_monitor.alerts.notices import Alert
     from otel_token_monitor.budgets.limits import BudgetStatus
-    from otel_token_monitor.budgets.policy import Policy
     from otel_token_monitor.config import TokenMonitorConfig
     from otel_token_monitor.ledger.reader import LedgerReader
 
@@ -52,7 +50,7 @@ class AutoTokenMonitor:
     ) -> None:
         self.token_monitor = TokenMonitor(config) if token_monitor is None else token_monitor
         self.config = self.token_monitor.config if config is None else config
-        self._access = self.token_monitor._pipeline  # noqa: SLF001 - the monitor's other half
+        self._access = self.token_monitor.ledger
         self._settings = WatchSettings.of(self.config, self.token_monitor.ledger_path)
         self._watch = BudgetWatch(self._access, self._settings, url=self._url)
         self._checking = threading.Lock()
@@ -114,7 +112,7 @@ class AutoTokenMonitor:
         threshold = None if fail_on is None else as_status(fail_on)
         try:
             policy, budgets = self._budgets()
-        except (LedgerError, ZoneInfoNotFoundError):
+        except LedgerError:
             return Verdict(status=None)
         verdict = Verdict.of(budgets, project_id)
         reached = None if threshold is None else verdict.reaches(threshold)
@@ -153,7 +151,7 @@ class AutoTokenMonitor:
 
     def _read(self, reader: LedgerReader) -> tuple[Policy, tuple[Budget, ...]]:
         with reader.moment():
-            policy = held_policy(reader.policy().document, self._settings.policy)
+            policy = Policy.held(reader.policy().document, self._settings.policy)
             return policy, evaluate(reader, policy, time.time_ns())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal, Self
 from weakref import WeakSet
@@ -72,7 +73,11 @@ class TokenMonitor:
         self._policy = ProjectPolicy(config.project, frozenset(config.inbound_projects))
         self._pipeline = pipelines.join(self, config.data_dir, self._make_pipeline)
         self._limits = Policy.of(config)
-        self._keeper = PolicyKeeper(self._limits, holds=self._leave_config)
+        self._keeper = PolicyKeeper(
+            self._limits,
+            # The pipeline keeps this: it must not keep the monitor.
+            holds=partial(_on_limits_hold, self._pipeline, config),
+        )
         self._expected = False
         if by_hand:
             self.expect_by_hand()
@@ -101,6 +106,11 @@ class TokenMonitor:
     def address(self) -> tuple[str, int] | None:
         """Where this process serves metrics; None while it does not (another worker may)."""
         return self._serving.address
+
+    @property
+    def ledger(self) -> Pipeline:
+        """Who reads, writes and changes its ledger, and tells when calls were written."""
+        return self._pipeline
 
     @property
     def ledger_path(self) -> Path | None:
@@ -187,11 +197,6 @@ class TokenMonitor:
     def declare_limits(self) -> None:
         """Have the ledger keep this monitor's limits, as those of who counts into it."""
         self._pipeline.keep(self._keeper)
-
-    def _leave_config(self) -> None:
-        path = self.ledger_path
-        if path is not None:
-            leave_effective(self.config, path.parent)
 
     def get_usage_summary(self, project_id: str | None = None) -> dict[str, Any]:
         """What was used, of which limits, as of now: of all projects, or of one.
@@ -334,6 +339,14 @@ class TokenMonitor:
         """The parent keeps its port, and what it showed."""
         self._collector.forget_after_fork()
         self._serving.forget_after_fork()
+
+
+def _on_limits_hold(pipeline: Pipeline, config: TokenMonitorConfig) -> None:
+    """The ledger goes by the limits of this configuration now: whoever watches it looks anew."""
+    pipeline.tell()
+    path = pipeline.location.path
+    if path is not None:
+        leave_effective(config, path.parent)
 
 
 _monitors: WeakSet[TokenMonitor] = WeakSet()

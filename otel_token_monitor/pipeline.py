@@ -102,7 +102,7 @@ class Pipeline:
         self._writer = LedgerWriter(location, max_label_sets=self._max_label_sets)
         self._writer.chore = self._chore
         self._reader = LedgerReader(location)
-        self._outbox = Outbox(self._writer, self._lose, self._tell)
+        self._outbox = Outbox(self._writer, self._lose, self.tell)
         # How many spans were taken from the queue so far.
         self._taken = 0
         self._reported: dict[str, int] = {}
@@ -134,7 +134,8 @@ class Pipeline:
         if listener in self._listeners:
             self._listeners.remove(listener)
 
-    def _tell(self) -> None:
+    def tell(self) -> None:
+        """Call all listeners: budgets may read otherwise now."""
         for listener in tuple(self._listeners):
             listener()
 

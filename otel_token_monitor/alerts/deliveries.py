@@ -8,6 +8,7 @@ import random
 import time
 from typing import TYPE_CHECKING, Final
 
+from otel_token_monitor.alerts.catching_up import catch_up
 from otel_token_monitor.alerts.channels import DeliveryError
 from otel_token_monitor.ledger import alert_book
 from otel_token_monitor.ledger.errors import LedgerBusyError
@@ -40,15 +41,21 @@ class Courier:
     """Delivers to the channels of this process, the oldest notification of each first.
 
     Not thread-safe: one thread at a time. All methods raise LedgerError. A delivery that fails is
-    tried again after 5 s, then ever later up to 10 minutes, for 7 days.
+    tried again after 5 s, then ever later up to 10 minutes, for 7 days. `url` gives the address
+    that this process serves at, or ''.
     """
 
     def __init__(
-        self, access: LedgerAccess, channels: Iterable[Channel], clock: Callable[[], int]
+        self,
+        access: LedgerAccess,
+        channels: Iterable[Channel],
+        clock: Callable[[], int],
+        url: Callable[[], str],
     ) -> None:
         self._access = access
         self._channels = {channel.target: channel for channel in channels}
         self._clock = clock
+        self._url = url
         self._failing: set[str] = set()
         self._seen_at: float | None = None
         self._forgot_at: float | None = None
@@ -62,8 +69,10 @@ class Courier:
         targets = {target: channel.origin for target, channel in self._channels.items()}
 
         def registered(connection: sqlite3.Connection) -> int:
-            alert_book.see_targets(connection, targets, self._clock())
-            return alert_book.forget_old(connection, self._clock()) if forget else 0
+            now_ns = self._clock()
+            catch_up(connection, targets, now_ns, self._url())
+            alert_book.see_targets(connection, targets, now_ns)
+            return alert_book.forget_old(connection, now_ns) if forget else 0
 
         if targets:
             given_up = self._access.change(registered)
@@ -93,9 +102,7 @@ class Courier:
             return {}
 
         def question(reader: LedgerReader) -> dict[str, int]:
-            return alert_book.query(
-                reader, lambda connection: alert_book.due_ns(connection, self._channels)
-            )
+            return reader.query(lambda connection: alert_book.due_ns(connection, self._channels))
 
         return self._access.ask(question)
 

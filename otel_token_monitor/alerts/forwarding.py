@@ -6,16 +6,16 @@ import logging
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
-from zoneinfo import ZoneInfoNotFoundError
 
 from otel_token_monitor.alerts.alert_log import LOG
 from otel_token_monitor.alerts.documents import SEVERITIES
 from otel_token_monitor.alerts.notices import Line, Notice
 from otel_token_monitor.alerts.planning import own_key
-from otel_token_monitor.alerts.readings import held_policy
 from otel_token_monitor.alerts.webhooks import origin_of
+from otel_token_monitor.budgets.policy import Policy
 from otel_token_monitor.budgets.windows import Window, span_of
 from otel_token_monitor.ledger import alert_book
+from otel_token_monitor.ledger.errors import LedgerVersionError
 
 if TYPE_CHECKING:
     import sqlite3
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from otel_token_monitor.alerts.access import LedgerAccess
     from otel_token_monitor.alerts.receiver import ReceivedAlert
-    from otel_token_monitor.budgets.policy import Policy
     from otel_token_monitor.ledger.reader import LedgerReader
 
 __all__ = ["Fate", "Forwarded", "forward"]
@@ -64,7 +63,7 @@ def forward(
     """
 
     def question(reader: LedgerReader) -> tuple[str, Policy]:
-        return reader.ledger_id(), held_policy(reader.policy().document, own)
+        return reader.ledger_id(), Policy.held(reader.policy().document, own)
 
     ledger_id, policy = access.ask(question)
     passing = _Passing(ledger_id, _zone(policy), now_ns)
@@ -166,8 +165,8 @@ def _zone(policy: Policy) -> ZoneInfo:
     """The policy's time zone, or UTC where this machine does not know it: alerts must get on."""
     try:
         return policy.zone
-    except ZoneInfoNotFoundError:
-        return type(policy)().zone
+    except LedgerVersionError:
+        return Policy().zone
 
 
 def _one_line(text: str) -> str:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from otel_token_monitor.budgets.evaluation import Budget, evaluate
 from otel_token_monitor.budgets.policy import Policy
-from otel_token_monitor.ledger.alert_book import BudgetState, query, read_states
+from otel_token_monitor.ledger.alert_book import BudgetState, read_states
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from otel_token_monitor.ledger.reader import LedgerReader
 
-__all__ = ["Reading", "held_policy", "take_reading"]
+__all__ = ["Reading", "take_reading"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,27 +32,20 @@ class Reading:
     states: Mapping[str, BudgetState]
 
 
-def held_policy(document: str | None, own: Policy) -> Policy:
-    """The policy that a ledger keeps, or else the process's own.
-
-    Raises LedgerVersionError if it cannot be read.
-    """
-    return own if document is None else Policy.from_document(document)
-
-
 def take_reading(reader: LedgerReader, own: Policy, now_ns: int, *, pace: bool = False) -> Reading:
     """Read the budgets; with `pace`, with their projections, which cost another look.
 
-    Raises LedgerError, and ZoneInfoNotFoundError where this machine lacks the policy's time zone.
+    `own` is the policy where the ledger keeps none. Raises LedgerError, LedgerVersionError too
+    where this machine does not know the policy's time zone.
     """
     with reader.moment():
         document = reader.policy().document
-        policy = held_policy(document, own)
+        policy = Policy.held(document, own)
         return Reading(
             now_ns=now_ns,
             ledger_id=reader.ledger_id(),
             document=document,
             policy=policy,
             budgets=evaluate(reader, policy, now_ns, pace=pace),
-            states=query(reader, read_states),
+            states=reader.query(read_states),
         )

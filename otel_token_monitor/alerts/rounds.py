@@ -53,8 +53,7 @@ class Rounds:
     def look(self) -> int | None:
         """Notify what changed; when to look again though no call comes (UTC ns; None: need not).
 
-        Raises LedgerError, and ZoneInfoNotFoundError where this machine lacks the policy's time
-        zone.
+        Raises LedgerError.
         """
         for _ in range(_ATTEMPTS):
             reading = self._read(pace=False)

@@ -6,14 +6,13 @@ import logging
 import threading
 import time
 from typing import TYPE_CHECKING, Final
-from zoneinfo import ZoneInfoNotFoundError
 
 from otel_token_monitor.alerts.console import Console
 from otel_token_monitor.alerts.deliveries import Courier
 from otel_token_monitor.alerts.forwarding import Fate, forward
 from otel_token_monitor.alerts.receiver import parse
 from otel_token_monitor.alerts.rounds import Rounds
-from otel_token_monitor.ledger.errors import LedgerError
+from otel_token_monitor.ledger.errors import LedgerError, LedgerVersionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,7 +74,7 @@ class BudgetWatch:
         self._console = Console(settings.level)
         self._callbacks: list[Callable[[Alert], object]] = []
         self._rounds = Rounds(access, settings, self._callbacks, clock=clock, url=url)
-        self._courier = Courier(access, settings.channels, clock)
+        self._courier = Courier(access, settings.channels, clock, url)
         self._complaints: set[type[BaseException]] = set()
         self._watching = False
         self._begin()
@@ -210,13 +209,11 @@ class BudgetWatch:
             self._courier.register()
             reset_ns = self._rounds.look()
             seconds = self._settings.interval
+        except LedgerVersionError as error:
+            self._complain(error, "budgets are not watched: %s", error)
         except LedgerError as error:
             self._written, pause = True, _RETRY_SECONDS
             _log.debug("budgets cannot be read now: %s", error)
-        except ZoneInfoNotFoundError as error:
-            self._complain(
-                error, "budgets are not watched: this machine does not know the time zone %s", error
-            )
         except Exception as error:  # noqa: BLE001 - watching must not end for one fault of ours
             self._complain(error, "a look at the budgets failed")
         ended = time.monotonic()

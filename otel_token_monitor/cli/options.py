@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from zoneinfo import ZoneInfoNotFoundError
 
 import click
 
@@ -83,18 +82,13 @@ def reading(
 def report_of(
     reader: LedgerReader, settings: TokenMonitorConfig, now_ns: int, **asked: Any
 ) -> Report:
-    """What the ledger says now.
-
-    Raises ClickException where the time zone of its limits is unknown, LedgerError otherwise.
-    """
-    with _knowing_zones():
-        return take_report(reader, Policy.of(settings), now_ns, **asked)
+    """What the ledger says now. Raises LedgerError."""
+    return take_report(reader, Policy.of(settings), now_ns, **asked)
 
 
 def zone_of(reader: LedgerReader, settings: TokenMonitorConfig) -> ZoneInfo:
-    """The time zone in which the days of the limits end. Raises as `report_of`."""
-    with _knowing_zones():
-        return Policy.held(reader.policy().document, Policy.of(settings)).zone
+    """The time zone in which the days of the limits end. Raises LedgerError."""
+    return Policy.held(reader.policy().document, Policy.of(settings)).zone
 
 
 def refuse_unknown_project(reader: LedgerReader, report: Report) -> None:
@@ -109,15 +103,3 @@ def refuse_unknown_project(reader: LedgerReader, report: Report) -> None:
     meant = f"; did you mean {' or '.join(close)}?" if close else ""
     message = f"project {report.project!r} has no limit and no call in this ledger{meant}"
     raise click.ClickException(message)
-
-
-@contextmanager
-def _knowing_zones() -> Iterator[None]:
-    try:
-        yield
-    except ZoneInfoNotFoundError as error:
-        message = (
-            f"this machine does not know the time zone of the ledger's limits "
-            f"({error.args[0]}): pip install --upgrade tzdata"
-        )
-        raise click.ClickException(message) from error

@@ -37,7 +37,11 @@ def serve(data_dir: str | None, config: str | None, host: str | None, port: int 
     directory with instrument(serve=False), this shows it at /metrics.
 
     It may start before the first job has run: until there is a ledger, /metrics has health metrics
-    only, with otel_token_monitor_ledger_up 0. It never creates or changes a ledger.
+    only, with otel_token_monitor_ledger_up 0. It never creates a ledger.
+
+    It watches the budgets too, and delivers alerts to the webhooks that it is given: also those of
+    jobs that ended before, and those that Alertmanager posts to /alerts. TOKEN_AUTO_MONITOR=false
+    switches that off.
 
     Ends on Ctrl-C or SIGTERM.
     """

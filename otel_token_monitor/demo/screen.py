@@ -1,42 +1,91 @@
-"""What the demo shows: a table that changes in place, or lines where there is no terminal."""
+"""What the demo shows: a screen that changes in place, or lines where there is no terminal."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from rich import box
 from rich.console import Group
 from rich.live import Live
-from rich.table import Column, Table
 from rich.text import Text
 
-from otel_token_monitor.demo.traffic import PROJECTS
+from otel_token_monitor.budgets.limits import Unit
 from otel_token_monitor.usage import Totals
 from otel_token_monitor.views import metrics
 from otel_token_monitor.views.sums import grouped
-from otel_token_monitor.views.terminal.texts import cost_text, count_text, printable
+from otel_token_monitor.views.terminal.bars import STYLES
+from otel_token_monitor.views.terminal.budgets import budget_table, scope_text
+from otel_token_monitor.views.terminal.sums import SumsRow, SumsTable
+from otel_token_monitor.views.terminal.texts import (
+    amount_text,
+    cost_text,
+    count_text,
+    percent_text,
+    printable,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator, Sequence
 
     from rich.console import Console, RenderableType
 
+    from otel_token_monitor.alerts.notices import Alert
     from otel_token_monitor.demo.reading import Reading
+    from otel_token_monitor.views.report import Report
 
-__all__ = ["Lines", "LiveTable", "Moment", "Screen", "overview"]
+__all__ = [
+    "INTRODUCTION",
+    "PATHS",
+    "Address",
+    "Lines",
+    "LiveScreen",
+    "Moment",
+    "News",
+    "Screen",
+    "live_view",
+    "overview",
+]
 
-_NUMBER_WIDTH: Final = 12
-# With fewer columns, the models have no place beside the projects.
-_WIDE: Final = 118
+INTRODUCTION: Final = "Three projects spend tokens at a server of the demo's own. Ctrl-C ends."
+"""The first line."""
+
+PATHS: Final = ("/", "/token-status", "/metrics")
+"""The pages to open: for people, for programs, for Prometheus."""
+
 _LINE_SECONDS: Final = 2.0
+# So many alerts fit 24 lines; with more lines, so many more.
+_ALERTS: Final = 3
+_HEIGHT: Final = 24
+_MOST_ALERTS: Final = 8
+# From this height on, each project's models have a place below it.
+_TALL: Final = 38
+
+
+class News(NamedTuple):
+    """An alert, and the seconds from the start until it came."""
+
+    seconds: float
+    alert: Alert
 
 
 class Moment(NamedTuple):
-    """What is to be shown: the seconds since the start, and all that was counted since."""
+    """What is to be shown: all that was counted in the seconds since the start, and the budgets."""
 
     seconds: float
     reading: Reading
+    report: Report
+    news: Sequence[News] = ()
+
+
+class Address(NamedTuple):
+    """Where the monitor serves."""
+
+    host: str
+    port: int
+
+    def url(self, path: str = "/") -> str:
+        """The address of a page."""
+        return f"http://{self.host}:{self.port}{path}"
 
 
 class Screen(Protocol):
@@ -52,22 +101,25 @@ class Screen(Protocol):
         """Give the terminal back."""
 
 
-class LiveTable:
-    """A table in the terminal, which changes in place until it ends."""
+class LiveScreen:
+    """All of the terminal until it ends; then it is as it was, with the result below."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, address: Address) -> None:
         self._console = console
-        self._live = Live(console=console, auto_refresh=False, redirect_stdout=False)
+        self._address = address
+        self._live = Live(console=console, screen=True, auto_refresh=False)
         self._live.start()
 
     def show(self, moment: Moment) -> None:
         """Draw it anew."""
-        self._live.update(overview(moment, self._console.width), refresh=True)
+        width, height = self._console.size
+        view = live_view(moment, self._address, width=width, height=height)
+        self._live.update(view, refresh=True)
 
     def end(self, moment: Moment) -> None:
-        """Draw it for the last time, and leave it there."""
-        self.show(moment)
+        """Leave the result in the terminal."""
         self._live.stop()
+        self._console.print(overview(moment, width=self._console.width))
 
     def close(self) -> None:
         """Give it back; does nothing after `end`."""
@@ -75,14 +127,18 @@ class LiveTable:
 
 
 class Lines:
-    """A line every two seconds, and the table at the end: for logs and pipes."""
+    """A line every two seconds and for each alert, and the result: for logs and pipes."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._shown = 0.0
+        self._told = 0
 
     def show(self, moment: Moment) -> None:
-        """Print a line, if it is time for one."""
+        """Print the news, and a line, if it is time for one."""
+        for item in moment.news[self._told :]:
+            self._console.print(_alert_line(item), soft_wrap=True)
+        self._told = len(moment.news)
         if moment.seconds - self._shown < _LINE_SECONDS:
             return
         self._shown = moment.seconds
@@ -97,87 +153,100 @@ class Lines:
         self._console.print(f"{_clock(moment.seconds)}  {', '.join(parts)}")
 
     def end(self, moment: Moment) -> None:
-        """Print the table."""
-        self._console.print(overview(moment, self._console.width))
+        """Print the result."""
+        self._console.print()
+        self._console.print(overview(moment, width=self._console.width))
 
     def close(self) -> None:
         """Nothing is to be given back."""
 
 
-def overview(moment: Moment, width: int) -> RenderableType:
-    """The tables and the line of health; `width` is the terminal's."""
-    reading = moment.reading
-    tables: RenderableType = _projects(reading)
-    if width >= _WIDE:
-        grid = Table.grid(padding=(0, 5, 0, 0))
-        grid.add_row(tables, _models(reading))
-        tables = grid
-    return Group("", tables, "", _health(moment))
-
-
-class _Line(NamedTuple):
-    """A line of the table: its name, its text for each column, its style, a rule below it."""
-
-    name: str
-    text: Callable[[Totals], str]
-    style: str = ""
-    ends: bool = False
-
-
-_LINES: Final = (
-    _Line("input", lambda totals: f"{totals.input + totals.input_cache_write:,}"),
-    _Line("cached input", lambda totals: f"{totals.input_cached:,}"),
-    _Line("output", lambda totals: f"{totals.output:,}"),
-    _Line("reasoning", lambda totals: f"{totals.output_reasoning:,}", ends=True),
-    _Line("tokens", lambda totals: f"{totals.total_tokens:,}", "bold", ends=True),
-    _Line("requests", lambda totals: f"{totals.requests:,}"),
-    _Line("errors", lambda totals: f"{totals.requests_error:,}", "red"),
-    _Line("unmetered", lambda totals: f"{totals.unmetered:,}", "magenta", ends=True),
-    _Line("cost", cost_text, "bold"),
-)
-
-
-def _table(*columns: Column) -> Table:
-    return Table(
-        *columns,
-        box=box.SIMPLE,
-        show_edge=False,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-        header_style="",
-        border_style="dim",
+def live_view(moment: Moment, address: Address, *, width: int, height: int) -> RenderableType:
+    """What fits a terminal of `width` and `height`: at least 24 lines."""
+    rows = _ALERTS + min(max(height - _HEIGHT, 0), _MOST_ALERTS - _ALERTS)
+    return Group(
+        _line(INTRODUCTION, "dim"),
+        _addresses(address),
+        Text(""),
+        budget_table(moment.report.budgets, width),
+        Text(""),
+        *_alerts(moment.news, rows, fill=True),
+        Text(""),
+        _sums(moment.reading, width, models=height >= _TALL),
+        Text(""),
+        _health(moment),
     )
 
 
-def _number(header: str) -> Column:
-    return Column(Text(header, "bold"), justify="right", no_wrap=True, min_width=_NUMBER_WIDTH)
+def overview(moment: Moment, *, width: int) -> RenderableType:
+    """The result: budgets, the last alerts, sums."""
+    alerts = [*_alerts(moment.news, _ALERTS), Text("")] if moment.news else []
+    return Group(
+        budget_table(moment.report.budgets, width),
+        Text(""),
+        *alerts,
+        _sums(moment.reading, width, models=False),
+    )
 
 
-def _projects(reading: Reading) -> Table:
-    """A column a project: the parts add up to the tokens."""
+def _addresses(address: Address) -> Text:
+    """The three pages, in a line; each can be clicked where the terminal knows links."""
+    page, status, prometheus = PATHS
+    text = _line("Open ")
+    text.append(address.url(page), _link(address, page))
+    text.append(" (a page), ")
+    text.append(status, _link(address, status))
+    text.append(" (JSON), ")
+    return text.append(prometheus, _link(address, prometheus))
+
+
+def _link(address: Address, path: str) -> str:
+    return f"cyan link {address.url(path)}"
+
+
+def _alerts(news: Sequence[News], rows: int, *, fill: bool = False) -> Iterator[Text]:
+    """The last alerts, a line each; with `fill` always as many lines."""
+    shown = news[-rows:]
+    yield from map(_alert_line, shown)
+    if fill:
+        for row in range(len(shown), rows):
+            yield (
+                Text("No alert yet: the first comes when checkout has used 75 %.", "dim")
+                if (row == 0)
+                else Text("")
+            )
+
+
+def _alert_line(item: News) -> Text:
+    """An alert in a line: `0:14  WARNING   checkout: 163k of 200k tokens/day (81%), was NORMAL`."""
+    alert, budget = item.alert, item.alert.budget
+    text = _line(f"{_clock(item.seconds)}  ", "bold")
+    text.append(f"{alert.new_status.name:8}  ", STYLES[alert.new_status])
+    if budget is None:
+        return text.append(printable(alert.text))
+    limit = budget.limit
+    used, amount = amount_text(budget.used, limit.unit), amount_text(limit.amount, limit.unit)
+    noun = "" if limit.unit is Unit.USD else f" {limit.unit}"
+    share = percent_text(budget.used, limit.amount)
+    text.append(f"{scope_text(limit.scope)}: {used} of {amount}{noun}/{limit.window} ({share})")
+    return text.append(f", was {alert.old_status.name}", "dim")
+
+
+def _sums(reading: Reading, width: int, *, models: bool) -> RenderableType:
+    """A row for each project and, with `models`, for each of its models."""
+    rows = []
     by_project = grouped(reading.by_labels, lambda labels: labels.project)
-    columns = [*(by_project.get(name, Totals()) for name in PROJECTS), reading.total]
-    table = _table(
-        Column(Text("PROJECT", "dim"), min_width=_NUMBER_WIDTH), *map(_number, (*PROJECTS, "total"))
-    )
-    for line in _LINES:
-        cells = [Text(line.text(totals)) for totals in columns]
-        for cell in cells:
-            cell.stylize("dim" if cell.plain == "0" else line.style)
-        table.add_row(Text(line.name), *cells, end_section=line.ends)
-    return table
-
-
-def _models(reading: Reading) -> Table:
-    """A line a model."""
-    table = _table(
-        Column(Text("MODEL", "dim"), no_wrap=True),
-        Column(Text("REQUESTS", "dim"), justify="right"),
-        Column(Text("COST", "dim"), justify="right"),
-    )
-    for model, totals in grouped(reading.by_labels, lambda labels: labels.model).items():
-        table.add_row(Text(printable(model)), f"{totals.requests:,}", cost_text(totals))
-    return table
+    by_model = grouped(reading.by_labels, lambda labels: (labels.project, labels.model))
+    for project in sorted(by_project):
+        rows.append(SumsRow((printable(project),), by_project[project], heads=models))
+        rows += [
+            SumsRow((f"  {printable(model)}",), totals)
+            for (owner, model), totals in by_model.items()
+            if models and owner == project
+        ]
+    if not rows:
+        rows = [SumsRow(("no calls yet",), Totals())]
+    return SumsTable(("PROJECT",), rows, reading.total, width).table()
 
 
 def _health(moment: Moment) -> Text:
@@ -195,6 +264,11 @@ def _health(moment: Moment) -> Text:
         (f"  dropped {counts[0]}", "red" if counts[0] else "dim"),
         (f"  own errors {sum(counts[1:])}", "red" if sum(counts[1:]) else "dim"),
     )
+
+
+def _line(text: str, style: str = "") -> Text:
+    """A text that stays in one line."""
+    return Text.assemble((text, style), no_wrap=True, overflow="ellipsis")
 
 
 def _clock(seconds: float) -> str:

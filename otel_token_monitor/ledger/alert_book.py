@@ -6,13 +6,11 @@ The functions run within a transaction of their caller. Times are UTC nanosecond
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Collection, Iterable, Mapping
-
-    from otel_token_monitor.ledger.reader import LedgerReader
+    from collections.abc import Collection, Iterable, Mapping
 
 __all__ = [
     "GIVEN_UP",
@@ -20,6 +18,7 @@ __all__ = [
     "BudgetState",
     "Delivery",
     "add_notification",
+    "count_deliveries",
     "due_ns",
     "end_delivery",
     "forget_old",
@@ -27,15 +26,13 @@ __all__ = [
     "note",
     "noted_ns",
     "postpone",
-    "query",
     "read_states",
     "read_targets",
     "remove_state",
     "see_targets",
+    "unaddressed_since",
     "write_state",
 ]
-
-T = TypeVar("T")
 
 GIVEN_UP: Final = "undelivered_alerts"
 """The health count of deliveries that were given up."""
@@ -79,12 +76,6 @@ class Delivery:
     def given_up_ns(self) -> int:
         """When it is too late."""
         return self.time_ns + _DELIVERABLE_NS
-
-
-def query(reader: LedgerReader, question: Callable[[sqlite3.Connection], T]) -> T:
-    """What one of the functions here that only read finds. Raises LedgerError."""
-    with reader._reading() as connection:  # noqa: SLF001 - of this package
-        return question(connection)
 
 
 # What was notified.
@@ -160,6 +151,15 @@ def see_targets(connection: sqlite3.Connection, targets: Mapping[str, str], now_
     )
 
 
+def unaddressed_since(connection: sqlite3.Connection, targets: Iterable[str]) -> dict[str, int]:
+    """Since when notifications have no longer been for each of these targets; 0: they never were.
+
+    A time to come says that they still are.
+    """
+    seen = dict(connection.execute("SELECT target, seen_ns FROM alert_target").fetchall())
+    return {target: seen[target] + _TARGET_NS if target in seen else 0 for target in targets}
+
+
 def read_targets(connection: sqlite3.Connection, now_ns: int) -> dict[str, str]:
     """The origins of the targets that processes delivered to within the last day."""
     return dict(
@@ -184,6 +184,11 @@ def add_notification(
         "VALUES (?, ?, 0, 0, 0)",
         [(target, cursor.lastrowid) for target in targets],
     )
+
+
+def count_deliveries(connection: sqlite3.Connection) -> int:
+    """How many deliveries wait."""
+    return int(connection.execute("SELECT count(*) FROM delivery").fetchone()[0])
 
 
 def due_ns(connection: sqlite3.Connection, targets: Iterable[str]) -> dict[str, int]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from otel_token_monitor.ledger.errors import (
+    LedgerError,
     LedgerMissingError,
     LedgerVersionError,
     explain,
@@ -28,6 +29,7 @@ __all__ = [
     "connect",
     "keep_forever",
     "may_write",
+    "open_for_changing",
     "open_for_reading",
     "set_aside",
     "transaction",
@@ -106,14 +108,19 @@ def _prepared(location: Location) -> sqlite3.Connection:
         _refuse_foreign(connection, location)
         if location.path is not None:
             connection.execute("PRAGMA journal_mode = WAL").fetchone()
-        # FULL: what was served to Prometheus must survive a power cut, or a counter would fall.
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
+        _tune(connection)
         _migrate(connection, location)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _tune(connection: sqlite3.Connection) -> None:
+    """Have what a connection writes last, and its log stay small."""
+    # FULL: what was served to Prometheus must survive a power cut, or a counter would fall.
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
 
 
 def open_for_reading(location: Location) -> sqlite3.Connection:
@@ -136,6 +143,27 @@ def open_for_reading(location: Location) -> sqlite3.Connection:
             connection.close()
             raise
     except (sqlite3.Error, OSError) as error:
+        raise explain(location, error) from error
+    return connection
+
+
+def open_for_changing(location: Location) -> sqlite3.Connection:
+    """Open an existing ledger of this release's format for writing: it makes and migrates none.
+
+    Raises LedgerMissingError if there is none, LedgerError if this user may not write it.
+    """
+    path = location.path
+    if path is not None and path.exists() and not may_write(path):
+        message = (
+            f"the ledger {location} is read-only for this user: give write access to the file and "
+            f"its directory"
+        )
+        raise LedgerError(message)
+    connection = open_for_reading(location)
+    try:
+        _tune(connection)
+    except sqlite3.Error as error:
+        connection.close()
         raise explain(location, error) from error
     return connection
 

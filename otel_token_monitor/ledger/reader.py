@@ -6,7 +6,7 @@ import sqlite3
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from otel_token_monitor.ledger.database import (
     Location,
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from otel_token_monitor.usage import Used
 
 __all__ = ["Exposition", "LedgerReader"]
+
+T = TypeVar("T")
 
 _NANO: Final = 1_000_000_000
 _LABELS: Final = "s.project, s.provider, s.model, s.endpoint"
@@ -122,6 +124,11 @@ class LedgerReader:
     def ledger_id(self) -> str:
         """The ledger's random id."""
         return self._fact("id")
+
+    def query(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        """What a function that only reads finds, within a transaction."""
+        with self._reading() as connection:
+            return question(connection)
 
     @contextmanager
     def moment(self) -> Iterator[None]:

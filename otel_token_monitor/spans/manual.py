@@ -8,14 +8,14 @@ equals by time.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from otel_token_monitor.spans.links import NOT_LINKED, Key, Rank, keys_of, same_model
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from otel_token_monitor.spans.calls import Call
     from otel_token_monitor.spans.processor import Stamp
@@ -32,35 +32,56 @@ _TOLERANCE_NS: Final = 50_000_000
 
 
 class Unclaimed(Generic[G]):
-    """Calls that spans told of, and that nobody has logged by hand: the oldest first."""
+    """Calls that spans told of, and that nobody has logged by hand; by when they began."""
 
     def __init__(self) -> None:
-        self._by_key: dict[Key, dict[G, None]] = {}
+        self._by_key: dict[Key, list[tuple[int, int, G]]] = {}
 
     def __len__(self) -> int:
         return len(self._by_key)
 
     def enter(self, group: G, call: Call) -> None:
         """Have a group found under what one of its calls shares."""
+        place = call.stamp.start_ns, id(call)
         for key in keys_of(call):
-            self._by_key.setdefault(key, {})[group] = None
+            entries = self._by_key.setdefault(key, [])
+            index = bisect_left(entries, place)
+            if entries[index : index + 1] != [(*place, group)]:
+                entries.insert(index, (*place, group))
 
     def remove(self, group: G, calls: Iterable[Call]) -> None:
         """Have a group of these calls found no more."""
         for call in calls:
+            place = call.stamp.start_ns, id(call)
             for key in keys_of(call):
-                groups = self._by_key.get(key)
-                if groups is not None:
-                    groups.pop(group, None)
-                    if not groups:
+                entries = self._by_key.get(key, [])
+                index = bisect_left(entries, place)
+                if entries[index : index + 1] == [(*place, group)]:
+                    del entries[index]
+                    if not entries:
                         del self._by_key[key]
 
-    def candidates(self, call: Call, limit: int) -> Iterable[G]:
-        """The latest groups that share something with a call, `limit` for each link."""
-        seen: dict[G, None] = {}
-        for key in keys_of(call):
-            seen |= dict.fromkeys(islice(reversed(self._by_key.get(key, {})), limit))
-        return seen
+    def candidates(self, call: Call, latest: G | None, limit: int) -> Iterator[tuple[int, list[G]]]:
+        """The groups that share something with a call, one kind of link after the other.
+
+        The strongest first, each with the most that `rank_by_hand` gives for it; about `limit` for
+        each, those that began last before the call was logged. `latest`: see `Undecided`.
+        """
+        keys = dict(keys_of(call))
+        yield 2 * _BY_ID, self._around(call, ("id", keys.get("id")), limit)
+        yield 4, self._around(call, ("trace", keys["trace"]), limit)
+        owned = self._around(call, ("owner", keys["owner"]), limit)
+        if latest is not None and latest in owned:
+            yield 2, [latest]
+        yield 1, owned
+        yield 1, self._around(call, ("usage", keys["usage"]), limit)
+
+    def _around(self, call: Call, key: Key, limit: int) -> list[G]:
+        entries = self._by_key.get(key, [])
+        index = bisect_left(entries, (call.stamp.start_ns + 1,))
+        # A few that began later: clocks are read one after the other.
+        span = entries[max(index - limit, 0) : index + limit // 8]
+        return [group for *_, group in reversed(span)]
 
 
 @dataclass(slots=True)

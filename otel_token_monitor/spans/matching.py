@@ -295,11 +295,15 @@ class Matcher:
     def _find_by_hand(self, item: Undecided[_Group]) -> tuple[_Group | None, Rank]:
         """The call that was logged by hand, as spans tell it, and how strong the link is."""
         best, best_rank = None, NOT_LINKED
-        for group in self._unclaimed.candidates(item.call, _MAX_CANDIDATES):
-            if not _would_lose(item.call, group):
-                rank = rank_by_hand(item.call, group.calls, latest=group is item.latest)
-                if rank > best_rank:
-                    best, best_rank = group, rank
+        for most, groups in self._unclaimed.candidates(item.call, item.latest, _MAX_CANDIDATES):
+            if best_rank[0] > most:
+                # All that follows is linked more weakly.
+                break
+            for group in groups:
+                if not _would_lose(item.call, group):
+                    rank = rank_by_hand(item.call, group.calls, latest=group is item.latest)
+                    if rank > best_rank:
+                        best, best_rank = group, rank
         return best, best_rank
 
     def _candidates(self, call: Call) -> Iterable[_Group]:

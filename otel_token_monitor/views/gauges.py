@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from otel_token_monitor.budgets.limits import Limit
     from otel_token_monitor.views.metrics import MetricSpec
 
-__all__ = ["budget_families", "contested_family"]
+__all__ = ["budget_families", "contested_family", "pending_family"]
 
 _NANO: Final = 1_000_000_000
 
@@ -49,6 +49,11 @@ def budget_families(ledger_id: str, budgets: Sequence[Budget]) -> Iterator[Famil
 def contested_family(*, contested: bool) -> Family:
     """Whether the applications that write the ledger disagree about its limits."""
     return Family(metrics.LIMITS_CONTESTED, [((), (int(contested),))])
+
+
+def pending_family(deliveries: int) -> Family:
+    """How many deliveries of alerts wait."""
+    return Family(metrics.PENDING_DELIVERIES, [((), (deliveries,))])
 
 
 def _labels(ledger_id: str, limit: Limit) -> tuple[str, ...]:

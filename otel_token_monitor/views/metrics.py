@@ -171,6 +171,12 @@ LIMITS_CONTESTED: Final = MetricSpec(
     "the time zone (1) or not (0).",
 )
 
+PENDING_DELIVERIES: Final = MetricSpec(
+    name=f"{_HEALTH}pending_deliveries",
+    kind="gauge",
+    help="Deliveries of alerts that wait in the ledger, each to one webhook or to the alert log.",
+)
+
 LEDGER_UP: Final = MetricSpec(
     name=f"{_HEALTH}ledger_up",
     kind="gauge",
@@ -235,6 +241,10 @@ HEALTH_COUNTERS: Final = {
             "label_overflow_requests",
             "Calls counted as 'other' because the limit on label sets was reached.",
         ),
+        (
+            "undelivered_alerts",
+            "Deliveries of alerts that were given up: refused, or tried for 7 days.",
+        ),
     )
 }
 """The counters that are always shown, by name in the ledger; others appear once they count."""
@@ -256,6 +266,7 @@ METRICS: Final = (
     BUDGET_STATUS,
     BUDGET_THRESHOLD,
     LIMITS_CONTESTED,
+    PENDING_DELIVERIES,
     *HEALTH_COUNTERS.values(),
     LEDGER_UP,
     LABEL_SETS,

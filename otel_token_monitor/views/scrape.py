@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from otel_token_monitor.budgets.evaluation import evaluate
 from otel_token_monitor.budgets.policy import Policy
+from otel_token_monitor.ledger.alert_book import count_deliveries
 from otel_token_monitor.ledger.errors import LedgerVersionError
-from otel_token_monitor.views.gauges import budget_families, contested_family
+from otel_token_monitor.views.gauges import budget_families, contested_family, pending_family
 
 if TYPE_CHECKING:
     from otel_token_monitor.ledger.reader import Exposition, LedgerReader
@@ -19,7 +20,7 @@ __all__ = ["Scrape", "take_scrape"]
 
 @dataclass(frozen=True, slots=True)
 class Scrape:
-    """The cumulative sums, and the budgets' gauges."""
+    """The cumulative sums, and the gauges of budgets and alerts."""
 
     exposition: Exposition
     gauges: tuple[Family, ...] = ()
@@ -34,10 +35,11 @@ def take_scrape(reader: LedgerReader, fallback: Policy, now_ns: int) -> Scrape:
     with reader.moment():
         exposition = reader.exposition()
         standing = reader.policy()
+        pending = pending_family(reader.query(count_deliveries))
         try:
             policy = Policy.held(standing.document, fallback)
             budgets = evaluate(reader, policy, now_ns)
         except LedgerVersionError:
-            return Scrape(exposition)
+            return Scrape(exposition, (pending,))
     gauges = budget_families(exposition.ledger_id, budgets)
-    return Scrape(exposition, (*gauges, contested_family(contested=standing.contested)))
+    return Scrape(exposition, (*gauges, contested_family(contested=standing.contested), pending))

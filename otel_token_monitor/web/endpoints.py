@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 from typing import TYPE_CHECKING, Final
-from zoneinfo import ZoneInfoNotFoundError
 
 from prometheus_client.exposition import gzip_accepted
 from starlette.responses import HTMLResponse, Response
@@ -43,10 +42,6 @@ _PAGE_HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-
-
-# Why there is no report: also limits in a time zone that this machine does not know.
-_TROUBLE: Final = (LedgerError, ZoneInfoNotFoundError)
 
 
 class _BadQueryError(Exception):
@@ -95,7 +90,7 @@ def _answer(respond: Callable[[], Response]) -> Response:
         return respond()
     except _BadQueryError as error:
         return failure(400, str(error))
-    except _TROUBLE as error:
+    except LedgerError as error:
         return failure(503, str(error))
 
 
@@ -149,7 +144,7 @@ def _landing(request: Request, sources: Sources) -> Response:
     troubles = [] if status.trouble is None else [status.trouble]
     try:
         report = sources.report(None, hours=True)
-    except _TROUBLE as error:
+    except LedgerError as error:
         report = None
         troubles = list(dict.fromkeys([*troubles, str(error)]))
     page = landing_page(status, report, troubles, base=_base(request), refresh=refresh)

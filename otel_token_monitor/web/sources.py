@@ -33,8 +33,7 @@ class ReportSource(Protocol):
     def __call__(self, project: str | None, *, hours: bool) -> Report:
         """The report of all projects or of one, with today's hours if asked for.
 
-        Raises LedgerError, or ZoneInfoNotFoundError if the time zone of the limits is not known
-        on this machine.
+        Raises LedgerError.
         """
 
 

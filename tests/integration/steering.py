@@ -10,12 +10,12 @@ import subprocess
 import sys
 import time
 from contextlib import closing, suppress
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from tests.integration.processes import ROOT, environment, samples
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
     from types import TracebackType
 
@@ -25,11 +25,23 @@ NOBODY = 65534
 
 
 class Application:
-    """Runs `applications.steered` until it is stopped, killed, or the `with` block ends."""
+    """Runs a program of `applications` until it is stopped, killed, or the `with` block ends.
 
-    def __init__(self, data_dir: Path | str, *, uid: int | None = None, **arguments: Any) -> None:
+    `question` is what else the program is to know than the arguments of `instrument()`.
+    """
+
+    program: ClassVar = "steered"
+
+    def __init__(
+        self,
+        data_dir: Path | str,
+        *,
+        uid: int | None = None,
+        question: Mapping[str, object] | None = None,
+        **arguments: Any,
+    ) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-B", "-m", "tests.integration.applications.steered"],
+            [sys.executable, "-B", "-m", f"tests.integration.applications.{self.program}"],
             cwd=ROOT,
             env=environment(),
             stdin=subprocess.PIPE,
@@ -37,7 +49,7 @@ class Application:
             text=True,
         )
         settings = {"serve": False, **arguments, "data_dir": str(data_dir)}
-        self._say({"uid": uid, "arguments": settings})
+        self._say({**(question or {}), "uid": uid, "arguments": settings})
 
     def __enter__(self) -> Self:
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import socket
@@ -62,10 +63,10 @@ def ended(process: subprocess.Popen[str], directory: Path) -> Ended:
 
 
 def write_earlier_calls(directory: Path) -> None:
-    """A ledger with calls of the demo's own projects."""
+    """A ledger with a call of one of the demo's own projects, which nearly uses up its limit."""
     labels = Labels("checkout", "openai", "gpt-5-mini", "chat/completions")
     record = UsageRecord(
-        time_ns=time.time_ns(), nonce=1, labels=labels, source="manual", usage=TokenUsage(777)
+        time_ns=time.time_ns(), nonce=1, labels=labels, source="manual", usage=TokenUsage(190_000)
     )
     writer = LedgerWriter(Location.in_directory(directory), max_label_sets=10)
     writer.write(Batch(records=[record]))
@@ -117,6 +118,37 @@ def test_the_sums_agree_with_the_other_instrumentations(name: str, demos: dict[s
     assert (demos[name].code, received) == (0, shown)
 
 
+def test_an_alert_is_told_when_it_comes(demos: dict[str, Ended]) -> None:
+    lines = demos["other"].output.splitlines()
+    alert = re.compile(r"0:00  CRITICAL  checkout: 19\dk of 200k tokens/day \(9\d%\), was NORMAL")
+    assert [bool(alert.fullmatch(line)) for line in lines].count(True) == 2  # and in the result
+
+
+def test_its_result_has_every_budget(demos: dict[str, Ended]) -> None:
+    lines = demos["plain"].output.splitlines()
+    first = next(number for number, line in enumerate(lines) if line.startswith("BUDGET"))
+    assert {line.split("  ")[0] for line in lines[first + 1 : first + 6]} == {
+        "checkout",
+        "support",
+        "search",
+        "all · gpt-5*",
+        "all projects",
+    }
+
+
+def test_it_says_how_a_ledger_that_stays_is_read(demos: dict[str, Ended]) -> None:
+    *_, hint, command = demos["other"].output.splitlines()
+    assert hint == "Next: the README. This reads the ledger, which stays:"
+    assert re.fullmatch(r"  python -m otel_token_monitor status --data-dir \S+/ledger\d", command)
+
+
+def test_it_says_how_a_ledger_is_kept(demos: dict[str, Ended]) -> None:
+    assert demos["plain"].output.splitlines()[-2:] == [
+        "Next: the README. With --data-dir DIR the ledger stays, and this reads it:",
+        "  python -m otel_token_monitor status --data-dir DIR",
+    ]
+
+
 def test_the_sums_of_real_calls_agree(demos: dict[str, Ended]) -> None:
     assert demos["real"].sums == ("261", "261")
 
@@ -131,11 +163,19 @@ class Interrupted:
 
     port: int
     first_line: str
+    page: str
+    status: str
     metrics: str
     code: int
     errors: str
     seconds: float
     left: list[Path]
+
+
+def read(address: str) -> str:
+    with urllib.request.urlopen(address, timeout=5) as response:  # noqa: S310 - http
+        text: str = response.read().decode()
+        return text
 
 
 @pytest.fixture(scope="module")
@@ -146,15 +186,16 @@ def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Interrupted:
         process = start(directory, "--port", str(port))
         assert process.stdout is not None
         first_line = process.stdout.readline()
-        address = process.stdout.readline().removeprefix("Metrics: ").strip()
+        addresses = [process.stdout.readline().strip() for _ in range(3)]
         time.sleep(2)
-        with urllib.request.urlopen(address, timeout=5) as response:  # noqa: S310 - http
-            metrics = response.read().decode()
+        page, status, metrics = map(read, addresses)
         told = time.monotonic()
         process.send_signal(signal.SIGINT)
         end = ended(process, directory)
     seconds = time.monotonic() - told
-    return Interrupted(port, first_line, metrics, end.code, end.errors, seconds, end.left)
+    return Interrupted(
+        port, first_line, page, status, metrics, end.code, end.errors, seconds, end.left
+    )
 
 
 def test_ctrl_c_ends_it_quietly(interrupted: Interrupted) -> None:
@@ -173,6 +214,21 @@ def test_a_taken_port_is_replaced(interrupted: Interrupted) -> None:
     assert interrupted.first_line == (
         f"Port {interrupted.port}: Address already in use. Using a free one.\n"
     )
+
+
+def test_the_page_has_the_budgets(interrupted: Interrupted) -> None:
+    assert "gpt-5*" in interrupted.page
+
+
+def test_the_status_has_the_budgets(interrupted: Interrupted) -> None:
+    budgets = json.loads(interrupted.status)["budgets"]
+    assert {budget["budget"]: budget["limit"] for budget in budgets} == {
+        "ledger/tokens/day": 20_000_000,
+        "project:checkout/tokens/day": 200_000,
+        "project:search/requests/minute": 800,
+        "project:support/usd/day": 4.0,
+        "model:gpt-5*/tokens/day": 5_000_000,
+    }
 
 
 def test_metrics_has_the_three_projects(interrupted: Interrupted) -> None:

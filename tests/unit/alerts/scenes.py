@@ -128,7 +128,9 @@ class Scene:
             clock=self.clock,
             url=lambda: "http://127.0.0.1:9464",
         )
-        self.courier = Courier(self.access, self.channels, self.clock)
+        self.courier = Courier(
+            self.access, self.channels, self.clock, url=lambda: "http://127.0.0.1:9464"
+        )
         self.courier.register()
 
     def use(self, tokens: int, **given: Any) -> None:

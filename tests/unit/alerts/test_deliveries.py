@@ -116,7 +116,7 @@ def test_what_nobody_could_deliver_is_given_up_and_counted(scene: Make) -> None:
     one = scene()
     post(one, 1)
     one.after(8 * DAY_SECONDS)
-    Courier(one.access, (Sink("webhook:other"),), one.clock).register()
+    Courier(one.access, (Sink("webhook:other"),), one.clock, lambda: "").register()
     assert one.rows("SELECT * FROM delivery") == []
     assert one.book.health() == {"undelivered_alerts": 1}
 
@@ -140,7 +140,7 @@ def test_targets_of_the_last_day_get_what_is_posted(scene: Make) -> None:
     one.after(DAY_SECONDS + 1)
     post(one, 1)
     assert one.rows("SELECT * FROM notification") == []
-    Courier(one.access, (one.sink,), one.clock).register()
+    Courier(one.access, (one.sink,), one.clock, lambda: "").register()
     post(one, 2)
     assert delivered(one, one.sink) == [2]
 

@@ -74,7 +74,7 @@ def test_a_repeat_is_remembered_as_long_as_it_comes(scene: Make) -> None:
     one = scene()
     fates = []
     for _ in range(4):
-        one.courier = Courier(one.access, (one.sink,), one.clock)
+        one.courier = Courier(one.access, (one.sink,), one.clock, lambda: "")
         one.courier.register()
         fates += receive(one, body(alert()))
         one.after(20 * 86400)

@@ -197,7 +197,7 @@ def test_a_time_zone_that_this_machine_does_not_know_is_trouble() -> None:
     assert (result.exit_code, result.stderr) == (
         3,
         (
-            "Error: this machine does not know the time zone of the ledger's limits "
-            "(No time zone found with key Mars/Olympus): pip install --upgrade tzdata\n"
+            "Error: this machine does not know the time zone 'Mars/Olympus' that the ledger goes "
+            "by: pip install --upgrade tzdata\n"
         ),
     )

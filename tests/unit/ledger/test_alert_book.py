@@ -29,16 +29,16 @@ MINUTE = 60_000_000_000
 
 def test_a_state_is_read_as_it_was_written(book: Book) -> None:
     book.writer.run(lambda connection: alert_book.write_state(connection, STATE))
-    assert alert_book.query(book.reader, alert_book.read_states) == {STATE.budget: STATE}
+    assert book.reader.query(alert_book.read_states) == {STATE.budget: STATE}
 
 
 def test_a_state_is_replaced_and_removed(book: Book) -> None:
     calmer = replace(STATE, status=0, lower_since_ns=None)
     for state in (STATE, calmer):
         book.writer.run(lambda connection, state=state: alert_book.write_state(connection, state))  # type: ignore[misc]
-    assert alert_book.query(book.reader, alert_book.read_states) == {STATE.budget: calmer}
+    assert book.reader.query(alert_book.read_states) == {STATE.budget: calmer}
     book.writer.run(lambda connection: alert_book.remove_state(connection, STATE.budget))
-    assert alert_book.query(book.reader, alert_book.read_states) == {}
+    assert book.reader.query(alert_book.read_states) == {}
 
 
 def test_a_key_is_noted_once_and_its_last_time_kept(book: Book) -> None:
@@ -47,15 +47,12 @@ def test_a_key_is_noted_once_and_its_last_time_kept(book: Book) -> None:
         for at in (NOW, NOW + 5, NOW + 3)
     ]
     assert noted == [True, False, False]
-    assert (
-        alert_book.query(book.reader, lambda connection: alert_book.noted_ns(connection, "key"))
-        == NOW + 5
-    )
+    assert book.reader.query(lambda connection: alert_book.noted_ns(connection, "key")) == NOW + 5
 
 
 def test_a_key_that_was_never_noted_has_no_time(book: Book) -> None:
     book.writer.open()
-    found = alert_book.query(book.reader, lambda one: alert_book.noted_ns(one, "key"))
+    found = book.reader.query(lambda one: alert_book.noted_ns(one, "key"))
     assert found is None
 
 
@@ -88,9 +85,10 @@ def test_the_oldest_delivery_is_leased_and_no_other(book: Book) -> None:
     assert first is not None
     assert (first.document, first.attempts, first.leased_ns) == ("first", 0, NOW + MINUTE)
     assert book.writer.run(lambda connection: alert_book.lease(connection, "a", NOW + 1)) is None
-    assert alert_book.query(
-        book.reader, lambda connection: alert_book.due_ns(connection, ["a", "b", "c"])
-    ) == {"a": NOW + MINUTE, "b": 0}
+    assert book.reader.query(lambda connection: alert_book.due_ns(connection, ["a", "b", "c"])) == {
+        "a": NOW + MINUTE,
+        "b": 0,
+    }
 
 
 def test_who_lost_the_lease_does_not_put_off_another_process(book: Book) -> None:
@@ -99,7 +97,7 @@ def test_who_lost_the_lease_does_not_put_off_another_process(book: Book) -> None
     book.writer.run(lambda connection: alert_book.lease(connection, "a", NOW + MINUTE))
     assert slow is not None
     book.writer.run(lambda connection: alert_book.postpone(connection, slow, NOW + 5 * MINUTE))
-    due = alert_book.query(book.reader, lambda connection: alert_book.due_ns(connection, ["a"]))
+    due = book.reader.query(lambda connection: alert_book.due_ns(connection, ["a"]))
     assert due == {"a": NOW + 2 * MINUTE}
 
 
@@ -134,4 +132,4 @@ def test_a_ledger_of_the_release_before_gets_the_tables(book: Book, tmp_path: Pa
         connection.execute("PRAGMA user_version = 2")
         connection.commit()
     book.writer.run(lambda connection: alert_book.write_state(connection, STATE))
-    assert alert_book.query(book.reader, alert_book.read_states) == {STATE.budget: STATE}
+    assert book.reader.query(alert_book.read_states) == {STATE.budget: STATE}

@@ -282,6 +282,13 @@ def test_calls_at_once_that_are_logged_once_all_have_ended_lose_none(lab: SpanLa
     assert projects(lab.drain(everything=True)) == {"search": 300}
 
 
+def test_a_call_is_found_however_many_began_after_it_was_logged(lab: SpanLab) -> None:
+    for number in range(200):
+        call(lab, at_ms=number * 200)
+        lab.log(project="search", at_ms=number * 200 + 101)
+    assert projects(lab.drain(everything=True)) == {"search": 200}
+
+
 def test_eight_threads_that_log_every_other_call_lose_none(lab: SpanLab) -> None:
     for number in range(50):
         spans = []

@@ -170,6 +170,7 @@ def golden(ledger_id: str, *, openmetrics: bool) -> str:
         metrics.HEALTH_COUNTERS["label_overflow_requests"]: (
             f"{monitor}_label_overflow_requests_total 0.0\n"
         ),
+        metrics.HEALTH_COUNTERS["undelivered_alerts"]: f"{monitor}_undelivered_alerts_total 0.0\n",
         metrics.health_counter("odd_events"): f"{monitor}_odd_events_total 4.0\n",
         metrics.LEDGER_UP: f"{monitor}_ledger_up 1.0\n",
         metrics.LABEL_SETS: f"{monitor}_label_sets 2.0\n",
