@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import openai
 
 from otel_token_monitor.alerts.console import LOGGER
+from otel_token_monitor.budgets.policy import Policy
 from otel_token_monitor.config import TokenMonitorConfig
 from otel_token_monitor.demo.application import Application, Received, send
 from otel_token_monitor.demo.limits import LIMITS
@@ -36,6 +37,7 @@ from otel_token_monitor.demo.screen import (
 from otel_token_monitor.demo.server import DemoServer
 from otel_token_monitor.demo.traffic import real_calls
 from otel_token_monitor.instrumenting import ModuleAutoMonitor, instrument, uninstrument
+from otel_token_monitor.views.report import take_report
 from otel_token_monitor.views.terminal.texts import count_text
 
 if TYPE_CHECKING:
@@ -97,6 +99,7 @@ class _Count:
     def __init__(self, monitor: TokenMonitor, alerts: list[Alert]) -> None:
         self._monitor = monitor
         self._alerts = alerts
+        self._limits = Policy.of(monitor.config)
         self.address = _address(monitor)
         self._start = self._scrape()
         self._began_ns = time.time_ns()
@@ -111,7 +114,9 @@ class _Count:
         """What it comes to now. Raises DemoError if /metrics does not answer."""
         seconds, reading = self.seconds, self._scrape().since(self._start)
         # As `status` shows it, but with all that has ended by now.
-        report = self._monitor._report()  # noqa: SLF001 - it has no other name yet
+        report = self._monitor.ledger.ask(
+            lambda reader: take_report(reader, self._limits, time.time_ns())
+        )
         news = [
             News(max((alert.time_ns - self._began_ns) / 1e9, 0.0), alert) for alert in self._alerts
         ]
