@@ -53,6 +53,7 @@ class AutoTokenMonitor:
         self._access = self.token_monitor.ledger
         self._settings = WatchSettings.of(self.config, self.token_monitor.ledger_path)
         self._watch = BudgetWatch(self._access, self._settings, url=self._url)
+        self._known_to_multiprocessing = False
         self._checking = threading.Lock()
         self._checked: tuple[float, Policy, tuple[Budget, ...]] | None = None
         _monitors.add(self)
@@ -72,7 +73,7 @@ class AutoTokenMonitor:
         self.token_monitor.receiver = self.receive
         self._access.listen(self._watch.on_written)
         self._watch.start()
-        _finish_with_multiprocessing(self)
+        self._finish_with_multiprocessing()
 
     def stop_monitoring(self) -> None:
         """Watch no more; nothing if it does not.
@@ -132,6 +133,17 @@ class AutoTokenMonitor:
         self._checking = threading.Lock()
         self._checked = None
         self._watch.forget_after_fork()
+        if self.running:
+            self._finish_with_multiprocessing()
+
+    def _finish_with_multiprocessing(self) -> None:
+        """See that a child of multiprocessing looks once more: most skip `atexit`."""
+        util: Any = sys.modules.get("multiprocessing.util")
+        if util is not None and not self._known_to_multiprocessing:
+            self._known_to_multiprocessing = True
+            _add_finalizer(self)
+            # A child that begins forgets all finalizers, and then does what was registered here.
+            util.register_after_fork(self, _add_finalizer)
 
     def _url(self) -> str:
         address = self.token_monitor.address
@@ -156,16 +168,6 @@ class AutoTokenMonitor:
 
 
 _monitors: WeakSet[AutoTokenMonitor] = WeakSet()
-
-
-def _finish_with_multiprocessing(monitor: AutoTokenMonitor) -> None:
-    """See that a child of multiprocessing looks once more: most skip `atexit`."""
-    util: Any = sys.modules.get("multiprocessing.util")
-    if util is None:
-        return
-    _add_finalizer(monitor)
-    # A child that begins forgets all finalizers, and then does what was registered here.
-    util.register_after_fork(monitor, _add_finalizer)
 
 
 def _add_finalizer(_monitor: AutoTokenMonitor) -> None:

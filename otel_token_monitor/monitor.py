@@ -75,6 +75,7 @@ class TokenMonitor:
         self._limits = Policy.of(config)
         self._keeper = PolicyKeeper(
             self._limits,
+            owner=config.project,
             # The pipeline keeps this: it must not keep the monitor.
             holds=partial(_on_limits_hold, self._pipeline, config),
         )

@@ -188,7 +188,7 @@ class Pipeline:
         """
         with self._turn(timeout) as mine:
             self._insist(timeout, mine=mine)
-            return self._writer.run(action)
+            return self._outbox.run(action)
 
     def _insist(self, timeout: float, *, mine: bool) -> None:
         """Raise LedgerError if the ledger cannot be used, now or any more."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from typing import TYPE_CHECKING, Any, Final
@@ -49,13 +50,14 @@ class AlertLog:
                 raise DeliveryError(f"{path} cannot be written: {error.strerror}") from error
 
 
-def _append(path: Path, line: bytes) -> None:
-    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+def _append(path: Path, lines: bytes) -> None:
+    file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        written = os.write(file, line)
-        if written < len(line):
-            # The disk is full: this line is written again later, and must begin a line then.
-            os.write(file, b"\n")
-            raise OSError(0, "the disk took only a part of the line")
+        size = os.fstat(file).st_size
+        if size and os.pread(file, 1, size - 1) != b"\n":
+            # The disk was full, and took a part of a line only: begin a new one.
+            lines = b"\n" + lines
+        if os.write(file, lines) < len(lines):
+            raise OSError(errno.ENOSPC, "the disk took only a part of it")
     finally:
         os.close(file)

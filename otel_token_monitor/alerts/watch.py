@@ -210,7 +210,8 @@ class BudgetWatch:
             reset_ns = self._rounds.look()
             seconds = self._settings.interval
         except LedgerVersionError as error:
-            self._complain(error, "budgets are not watched: %s", error)
+            if self._is_first(error):
+                _log.warning("budgets are not watched: %s", error)
         except LedgerError as error:
             self._written, pause = True, _RETRY_SECONDS
             _log.debug("budgets cannot be read now: %s", error)
@@ -239,8 +240,13 @@ class BudgetWatch:
             self._look()
         self._deliver(None, deadline)
 
+    def _is_first(self, error: BaseException) -> bool:
+        """Whether nothing of its kind has happened before."""
+        first = type(error) not in self._complaints
+        self._complaints.add(type(error))
+        return first
+
     def _complain(self, error: BaseException, message: str, *arguments: object) -> None:
         """Log the first fault of a kind."""
-        if type(error) not in self._complaints:
-            self._complaints.add(type(error))
+        if self._is_first(error):
             _log.error(f"otel_token_monitor: {message}", *arguments, exc_info=error)

@@ -22,29 +22,30 @@ class PolicyKeeper:
     """Declares a policy in a ledger: the chore of its writer.
 
     `standing` is whose policy held there when it was declared last. A disagreement between running
-    applications is logged once. `holds` is called when this policy is found to hold, once.
+    applications is logged once. `owner` is this application's project. `holds` is called whenever
+    this policy begins to hold.
     """
 
-    def __init__(self, policy: Policy, *, holds: Callable[[], None] | None = None) -> None:
-        self._row = policy.row()
+    def __init__(
+        self, policy: Policy, *, owner: str = "default", holds: Callable[[], None] | None = None
+    ) -> None:
+        self._row = policy.row(owner)
         self._holds = holds
         self._said = False
         self.standing = PolicyStanding()
 
     def __call__(self, connection: sqlite3.Connection, now_ns: int, opened: bool) -> None:  # noqa: FBT001
         """Declare it, within a transaction of the writer's."""
+        held = self.standing.document == self._row.document
         self.standing = declare_policy(connection, self._row, now_ns, starting=opened)
-        if self.standing.document == self._row.document:
-            holds, self._holds = self._holds, None
-            if holds is not None:
-                holds()
+        holds = self.standing.document == self._row.document
+        if holds and not held and self._holds is not None:
+            self._holds()
         if self.standing.contested and not self._said:
             self._said = True
             _log.warning(
                 "applications that count into this ledger disagree about limits, thresholds or "
                 "the time zone: those of the one that started last hold%s. Give them the same "
                 "configuration, or ledgers of their own.",
-                ", which are this application's"
-                if self.standing.document == self._row.document
-                else ", not this application's",
+                ", which are this application's" if holds else ", not this application's",
             )

@@ -69,8 +69,8 @@ class Policy:
             critical=config.alert_threshold,
         )
 
-    def row(self) -> PolicyRow:
-        """How the ledger keeps it."""
+    def row(self, owner: str = "default") -> PolicyRow:
+        """How the ledger keeps it; `owner` is the project of the application that goes by it."""
         document = json.dumps(
             {
                 "timezone": self.timezone,
@@ -80,8 +80,9 @@ class Policy:
             },
             sort_keys=True,
         )
-        digest = hashlib.sha256(document.encode()).hexdigest()[:16]
-        return PolicyRow(digest=digest, document=document, silent=self == Policy())
+        digest = hashlib.sha256(f"{owner}\n{document}".encode()).hexdigest()[:16]
+        silent = self == Policy()
+        return PolicyRow(digest=digest, document=document, owner=owner, silent=silent)
 
     @classmethod
     def held(cls, document: str | None, fallback: Policy) -> Policy:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from otel_token_monitor.ledger.batch import Batch
 from otel_token_monitor.ledger.errors import (
@@ -15,12 +15,15 @@ from otel_token_monitor.ledger.errors import (
 )
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable, Iterable
 
     from otel_token_monitor.ledger.writer import LedgerWriter
     from otel_token_monitor.usage import UsageRecord
 
 __all__ = ["PORTION", "Outbox"]
+
+T = TypeVar("T")
 
 _log = logging.getLogger("otel_token_monitor")
 
@@ -138,6 +141,17 @@ class Outbox:
     def barred(self) -> LedgerError | None:
         """Why nothing is written any more; None if it is."""
         return self._barred
+
+    def run(self, action: Callable[[sqlite3.Connection], T]) -> T:
+        """Change the ledger otherwise than by calls. Raises LedgerError.
+
+        Where it is found damaged, and set aside, that is said as if calls had found it.
+        """
+        try:
+            return self._writer.run(action)
+        except LedgerCorruptError as error:
+            self._fail(error)
+            raise
 
     def condemn(self, error: LedgerCorruptError, identity: tuple[int, int] | None) -> None:
         """Set a ledger aside that was found damaged in reading; `identity` is its file's."""

@@ -20,13 +20,14 @@ _KEY: Final = "policy"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyRow:
-    """What an application goes by: `document` is JSON, `digest` its short name.
+    """What an application goes by: `document` is JSON, `digest` names it and its owner.
 
-    `silent`: it sets nothing of its own.
+    `owner` is the application's project. `silent`: it sets nothing of its own.
     """
 
     digest: str
     document: str
+    owner: str
     silent: bool
 
 
@@ -46,26 +47,21 @@ def declare_policy(
 ) -> PolicyStanding:
     """Say what this application goes by, when it starts and then about once a minute.
 
-    The application that started last decides. One that sets nothing gives way to a running one
-    that does; and whose policy was overruled gets its way when the other has ended.
+    The application that started last decides; whose policy was overruled gets its way when the
+    other has ended. One that sets nothing changes nothing, but for limits that its own project had:
+    they were taken away, which holds once nobody goes by them any more.
     """
     connection.execute(
-        "INSERT INTO policy (digest, document, silent, seen_ns) VALUES (?, ?, ?, ?) "
+        "INSERT INTO policy (digest, document, owner, silent, seen_ns) VALUES (?, ?, ?, ?, ?) "
         "ON CONFLICT (digest) DO UPDATE SET seen_ns = max(seen_ns, excluded.seen_ns)",
-        (row.digest, row.document, row.silent, now_ns),
+        (row.digest, row.document, row.owner, row.silent, now_ns),
     )
     holder = connection.execute(
-        "SELECT p.digest, p.seen_ns, p.silent FROM ledger l JOIN policy p ON p.digest = l.value "
+        "SELECT p.owner, p.silent, p.seen_ns FROM ledger l JOIN policy p ON p.digest = l.value "
         "WHERE l.key = ?",
         (_KEY,),
     ).fetchone()
-    if holder is None or (
-        holder[0] != row.digest
-        and (
-            holder[1] < now_ns - LIVE_SECONDS * _NANO
-            or (not row.silent and (starting or holder[2]))
-        )
-    ):
+    if holder is None or _yields(*holder, to=row, now_ns=now_ns, starting=starting):
         connection.execute(
             "INSERT OR REPLACE INTO ledger (key, value) VALUES (?, ?)", (_KEY, row.digest)
         )
@@ -75,6 +71,16 @@ def declare_policy(
     return read_policy(connection, now_ns)
 
 
+def _yields(  # noqa: PLR0913 - the columns of a row, and who comes
+    owner: str, silent: int, seen_ns: int, *, to: PolicyRow, now_ns: int, starting: bool
+) -> bool:
+    """Whether the policy that holds gives way to another."""
+    has_ended = seen_ns < now_ns - LIVE_SECONDS * _NANO
+    if to.silent:
+        return has_ended and owner == to.owner
+    return starting or has_ended or bool(silent)
+
+
 def read_policy(connection: sqlite3.Connection, now_ns: int) -> PolicyStanding:
     """The policy that holds, and whether running applications disagree."""
     held = connection.execute(
@@ -82,7 +88,7 @@ def read_policy(connection: sqlite3.Connection, now_ns: int) -> PolicyStanding:
         (_KEY,),
     ).fetchone()
     (live,) = connection.execute(
-        "SELECT count(*) FROM policy WHERE NOT silent AND seen_ns >= ?",
+        "SELECT count(DISTINCT document) FROM policy WHERE NOT silent AND seen_ns >= ?",
         (now_ns - LIVE_SECONDS * _NANO,),
     ).fetchone()
     return PolicyStanding(document=None if held is None else held[0], contested=live > 1)

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from otel_token_monitor.alerts.settings import WatchSettings
 from otel_token_monitor.alerts.watch import BudgetWatch
-from otel_token_monitor.ledger.errors import LedgerBusyError, LedgerError, LedgerMissingError
+from otel_token_monitor.ledger.errors import (
+    LedgerBusyError,
+    LedgerError,
+    LedgerMissingError,
+    LedgerVersionError,
+)
 
 if TYPE_CHECKING:
     import sqlite3
@@ -65,8 +70,8 @@ class GuestWatch:
         """Run `action` in one write transaction."""
         try:
             return self._guest.change(action)
-        except (LedgerBusyError, LedgerMissingError):
-            # That passes.
+        except (LedgerBusyError, LedgerMissingError, LedgerVersionError):
+            # The first two pass, and the watch tells of the last.
             raise
         except LedgerError as error:
             if not self._said:

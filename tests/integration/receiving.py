@@ -8,13 +8,14 @@ import threading
 import time
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
-__all__ = ["Receiver", "eventually", "has_status", "ledger", "logged", "receiver"]
+__all__ = ["Receiver", "answering", "eventually", "has_status", "ledger", "logged", "receiver"]
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -22,7 +23,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.got.append(json.loads(body))
+        self.server.take(json.loads(body))
         self.server.answering.wait(50)
         self.send_response(200)
         self.end_headers()
@@ -43,6 +44,10 @@ class Receiver(ThreadingHTTPServer):
         self.answering = threading.Event()
         self.answering.set()
 
+    def take(self, payload: dict[str, Any]) -> None:
+        """Keep it."""
+        self.got.append(payload)
+
     def handle_error(self, *_: Any) -> None:
         """A sender that was killed is no error."""
 
@@ -55,9 +60,17 @@ class Receiver(ThreadingHTTPServer):
         ]
 
 
+R = TypeVar("R", bound=Receiver)
+
+
+def receiver(port: int = 0) -> AbstractContextManager[Receiver]:
+    """A receiver that answers, until the end."""
+    return answering(Receiver(port))
+
+
 @contextmanager
-def receiver(port: int = 0) -> Iterator[Receiver]:
-    server = Receiver(port)
+def answering(server: R) -> Iterator[R]:
+    """Have a receiver answer, until the end."""
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     try:

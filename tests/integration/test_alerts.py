@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -32,6 +35,16 @@ def watcher(tmp_path: Path) -> Iterator[Callable[..., Watcher]]:
     yield make
     for one in made:
         one.close()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of its own for the alert log."""
+    path = tmp_path / "logs"
+    path.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", path], check=True)
+    yield path
+    subprocess.run(["umount", path], check=True)
 
 
 def test_eight_processes_that_cross_at_once_alert_once(
@@ -131,3 +144,25 @@ def test_a_process_that_knows_the_address_delivers_for_one_that_does_not(
         job.stop()
         eventually(server.alerts)
         assert server.alerts() == [("ledger/tokens/day", "critical", "firing")]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="mounts")
+def test_a_log_whose_disk_is_full_is_written_once_there_is_space(
+    tmp_path: Path, small_disk: Path, watcher: Callable[..., Watcher]
+) -> None:
+    with receiver() as server:
+        one = watcher(server.server_port)
+        ballast = small_disk / "ballast"
+        with suppress(OSError):
+            ballast.write_bytes(bytes(100_000))
+        one.use(LIMIT)
+        eventually(
+            lambda: ledger(tmp_path, "SELECT 1 FROM delivery WHERE target = 'log' AND attempts > 0")
+        )
+        # Others are not held up.
+        eventually(server.alerts)
+        ballast.unlink()
+        eventually(lambda: logged(tmp_path))
+        one.stop()
+        assert server.alerts() == [("ledger/tokens/day", "critical", "firing")]
+    assert logged(tmp_path) == [("ledger/tokens/day", "CRITICAL")]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
 import re
 import signal
 import socket
 import subprocess
 import sys
+import termios
 import time
 import urllib.request
 from dataclasses import dataclass
@@ -240,3 +244,34 @@ def test_metrics_has_the_three_projects(interrupted: Interrupted) -> None:
 def test_metrics_has_costs(interrupted: Interrupted) -> None:
     costs = samples(interrupted.metrics, "llm_cost_usd_total")
     assert sum(sample.value for sample in costs) > 0
+
+
+def in_a_terminal(directory: Path) -> str:
+    """All that a demo of a second writes to a terminal of 80 columns and 24 lines."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "otel_token_monitor", "demo", "--port", "0", "--seconds", "1"],
+        env=environment({"TMPDIR": str(directory), "TERM": "xterm-256color"}),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    written = b""
+    # Linux ends a terminal whose other end is closed with an error.
+    with process, os.fdopen(ours, "rb", buffering=0) as terminal, contextlib.suppress(OSError):
+        while piece := terminal.read(65_536):
+            written += piece
+    return written.decode()
+
+
+def test_a_terminal_is_as_it_was_but_for_the_result(tmp_path: Path) -> None:
+    before, entered, screen_and_after = in_a_terminal(tmp_path).partition("\x1b[?1049h")
+    screen, left, after = screen_and_after.partition("\x1b[?1049l")
+    assert (before.strip("\r\n"), bool(entered), bool(left)) == ("", True, True)
+    assert "No alert yet" in screen
+    received, shown = SUMS.findall(re.sub(r"\x1b\[[\d;]*m", "", after))[0]
+    assert received == shown != "0"
+    # All of it, and the prompt that comes next.
+    assert after.count("\n") <= 23

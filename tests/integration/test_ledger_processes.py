@@ -359,7 +359,7 @@ def test_memory_is_not_shared_with_children(data_dir: Path) -> None:
     script = """
         monitor = instrument(data_dir=":memory:")
         def total():
-            series = monitor._exposition().series
+            series = monitor._scrape().exposition.series
             return sum(sums.totals.requests for sums in series.values())
         late(10)
         assert total() == 10
@@ -383,16 +383,16 @@ def test_scrapes_and_writes_of_a_ledger_in_memory_never_collide(data_dir: Path) 
         logging.getLogger("otel_token_monitor").setLevel(logging.WARNING)
         going = True
         def scrape():
-            while going: monitor._exposition()
+            while going: monitor._scrape().exposition
         threads = [threading.Thread(target=scrape) for _ in range(3)]
         for thread in threads: thread.start()
         for _ in range(100): late(20); time.sleep(0.01)
         monitor.force_flush()
         going = False
         for thread in threads: thread.join()
-        (sums,) = monitor._exposition().series.values()
+        (sums,) = monitor._scrape().exposition.series.values()
         assert sums.totals.requests == 2000, sums
-        assert monitor._exposition().health == {}
+        assert monitor._scrape().exposition.health == {}
     """
     data_dir.mkdir()
     assert run(script, data_dir) == ""

@@ -32,9 +32,11 @@ def free_port() -> int:
 class Watcher:
     """One process that counts and watches."""
 
+    application = "watching"
+
     def __init__(self, data_dir: Path, port: int, **config: Any) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.integration.applications.watching"],
+            [sys.executable, "-m", f"tests.integration.applications.{self.application}"],
             cwd=ROOT,
             env=environment(),
             stdin=subprocess.PIPE,

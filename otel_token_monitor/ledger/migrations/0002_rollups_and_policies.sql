@@ -52,11 +52,12 @@ GROUP BY quarter / 96, label_set_id;
 
 -- The limits, thresholds and time zones that applications count under (JSON, without secrets). The
 -- key 'policy' in `ledger` names the digest of the one that holds.
--- silent: it sets nothing, so it gives way to one that does. seen_ns: when an application last
+-- owner: the project of the application. silent: it sets nothing. seen_ns: when an application last
 -- said that it goes by it (UTC).
 CREATE TABLE policy (
     digest   TEXT PRIMARY KEY,
     document TEXT NOT NULL,
+    owner    TEXT NOT NULL,
     silent   INTEGER NOT NULL,
     seen_ns  INTEGER NOT NULL
 ) WITHOUT ROWID;

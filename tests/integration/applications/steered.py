@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import logging
 import os
@@ -92,6 +93,7 @@ def main() -> None:
     if question["uid"] is not None:
         # Another user may have no access to where Python's own modules are.
         cost_nanousd(records(1)[0])
+        codecs.lookup("utf-8-sig")
         os.setgroups([])
         os.setgid(question["uid"])
         os.setuid(question["uid"])

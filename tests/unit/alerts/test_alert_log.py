@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import resource
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -15,6 +17,7 @@ from otel_token_monitor.alerts.notices import Line, Notice
 from tests.unit.ledger.books import NOW
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 SEOUL = ZoneInfo("Asia/Seoul")
@@ -22,6 +25,17 @@ SEOUL = ZoneInfo("Asia/Seoul")
 
 def document(level: int, text: str) -> Any:
     return json.loads(Notice(lines=(Line.at(NOW, SEOUL, level, text, budget="b"),)).document(""))
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """Within it, files do not grow larger: as if the disk were full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_line_is_appended_to_the_days_file(tmp_path: Path) -> None:
@@ -55,3 +69,25 @@ def test_a_log_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "logs").write_text("no directory")
     with pytest.raises(DeliveryError, match=r"logs/alerts_2026-09-21\.log cannot be written: "):
         AlertLog(tmp_path / "logs", logging.INFO).send(document(logging.INFO, ""), 1)
+
+
+def test_a_full_disk_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "alerts_2026-09-21.log").symlink_to("/dev/full")
+    with pytest.raises(
+        DeliveryError,
+        match=r"/alerts_2026-09-21\.log cannot be written: No space left on device$",
+    ):
+        AlertLog(tmp_path, logging.INFO).send(document(logging.INFO, ""), 1)
+
+
+def test_a_line_that_was_cut_is_written_again_as_a_line(tmp_path: Path) -> None:
+    log = AlertLog(tmp_path, logging.INFO)
+    log.send(document(logging.INFO, "first"), 1)
+    path = tmp_path / "alerts_2026-09-21.log"
+    with files_of_at_most(path.stat().st_size + 10), pytest.raises(DeliveryError) as raised:
+        log.send(document(logging.INFO, "second"), 1)
+    assert str(raised.value) == f"{path} cannot be written: the disk took only a part of it"
+    log.send(document(logging.INFO, "second"), 1)
+    first, cut, second = path.read_text().splitlines()
+    assert [json.loads(line)["text"] for line in (first, second)] == ["first", "second"]
+    assert cut == second[:10]

@@ -14,6 +14,8 @@ from otel_token_monitor.alerts.receiver import MalformedPayloadError
 from otel_token_monitor.alerts.verdict import BudgetExceededError
 from otel_token_monitor.auto_monitor import AutoTokenMonitor
 from otel_token_monitor.budgets.limits import BudgetStatus
+from otel_token_monitor.ledger import alert_book
+from otel_token_monitor.ledger.errors import LedgerCorruptError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -188,3 +190,29 @@ def test_what_others_send_is_counted_by_its_fate(make: Make) -> None:
     assert auto.receive(body) == {"forwarded": 1, "known": 1}
     with pytest.raises(MalformedPayloadError, match=r"^the body is no JSON document$"):
         auto.receive(b"")
+
+
+def test_whoever_watches_hears_when_limits_begin_to_hold(make: Make) -> None:
+    monitor = make(daily_limit=10_000).token_monitor
+    heard: list[bool] = []
+    monitor.ledger.listen(lambda: heard.append(True))
+    monitor.declare_limits()
+    assert monitor.force_flush()
+    # No call was written.
+    assert heard == [True]
+
+
+@pytest.mark.logs_errors
+def test_a_damaged_ledger_that_the_watch_finds_first_is_told_of(
+    make: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "usage.db").write_bytes(b"dear diary, " * 1000)
+    ledger = make().token_monitor.ledger
+    with pytest.raises(LedgerCorruptError) as raised:
+        ledger.change(alert_book.read_states)
+    (aside,) = tmp_path.glob("usage.db.corrupt-*")
+    assert f"it was set aside as {aside}" in str(raised.value)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{raised.value}. Counting goes on in memory until then."
+    ]
+    assert ledger.change(alert_book.read_states) == {}

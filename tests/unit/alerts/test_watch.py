@@ -132,6 +132,26 @@ def test_a_forked_child_watches_from_its_first_calls_on(one: Scene, watch: Budge
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
+def test_a_time_zone_that_this_machine_does_not_know_is_told_once(
+    scene: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = scene(limit(10_000), timezone="Mars/Olympus")
+    watch = BudgetWatch(one.access, one.settings, clock=one.clock)
+    watch.start()
+    eventually(lambda: caplog.messages)
+    watch.on_written()
+    watch.stop()
+    assert [(record.levelno, record.getMessage()) for record in caplog.records] == [
+        (
+            logging.WARNING,
+            (
+                "budgets are not watched: this machine does not know the time zone 'Mars/Olympus' "
+                "that the ledger goes by: pip install --upgrade tzdata"
+            ),
+        )
+    ]
+
+
 @pytest.mark.logs_errors
 def test_a_fault_of_ours_is_logged_once_and_watching_goes_on(
     watch: BudgetWatch, caplog: pytest.LogCaptureFixture

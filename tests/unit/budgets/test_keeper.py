@@ -81,3 +81,20 @@ def test_a_disagreement_is_said_once(book: Book, caplog: pytest.LogCaptureFixtur
         (logging.WARNING, said.format("")),
         (logging.WARNING, said.format("").replace("hold, which are this", "hold, not this")),
     ]
+
+
+def test_who_keeps_it_hears_whenever_it_begins_to_hold(book: Book) -> None:
+    heard: list[str] = []
+    book.writer.chore = PolicyKeeper(ONE, holds=lambda: heard.append("one"))
+    other = book.another_writer()
+    other.chore = PolicyKeeper(TWO, holds=lambda: heard.append("two"))
+    book.writer.open()
+    book.clock.now += 60 * SECOND
+    book.writer.open()
+    other.open()
+    assert heard == ["one", "two"]
+    # The other application has ended: this one's limits hold again once that shows.
+    for _ in range(8):
+        book.clock.now += 60 * SECOND
+        book.writer.open()
+    assert heard == ["one", "two", "one"]

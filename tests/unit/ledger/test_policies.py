@@ -19,9 +19,9 @@ from tests.unit.ledger.books import NOW, SECOND, Book
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ONE = PolicyRow(digest="1", document="one", silent=False)
-TWO = PolicyRow(digest="2", document="two", silent=False)
-SILENT = PolicyRow(digest="0", document="nothing", silent=True)
+ONE = PolicyRow(digest="1", document="one", owner="a", silent=False)
+TWO = PolicyRow(digest="2", document="two", owner="b", silent=False)
+SILENT = PolicyRow(digest="0", document="nothing", owner="a", silent=True)
 
 
 @dataclass
@@ -91,6 +91,18 @@ def test_limits_that_were_taken_away_are_gone_soon_after_the_restart(ledger: Led
     ledger.declare(SILENT, starting=True)
     ledger.seconds = LIVE_SECONDS + 1
     assert ledger.declare(SILENT).document == "nothing"
+
+
+def test_who_sets_nothing_never_takes_away_the_limits_of_another_project(ledger: Ledger) -> None:
+    ledger.declare(TWO, starting=True)
+    ledger.seconds = 100 * LIVE_SECONDS
+    assert ledger.declare(SILENT, starting=True).document == "two"
+
+
+def test_two_projects_with_the_same_limits_do_not_disagree(ledger: Ledger) -> None:
+    ledger.declare(ONE, starting=True)
+    twin = PolicyRow(digest="3", document="one", owner="c", silent=False)
+    assert ledger.declare(twin, starting=True) == PolicyStanding(document="one", contested=False)
 
 
 def test_the_last_word_stays_when_everybody_has_ended(ledger: Ledger) -> None:

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from otel_token_monitor.budgets.limits import Limit, Scope, Unit
 from otel_token_monitor.budgets.policy import Policy
 from otel_token_monitor.budgets.windows import Window
+from otel_token_monitor.ledger import alert_book
 from otel_token_monitor.ledger.database import Location
 from otel_token_monitor.ledger.policies import PolicyRow, declare_policy
 from otel_token_monitor.usage import TokenUsage
@@ -125,9 +126,18 @@ def test_disagreement_is_shown(book: Book) -> None:
 
 @pytest.mark.parametrize("document", ["{}", '{"limits": [], "timezone": "Mars/Olympus"}'])
 def test_limits_that_cannot_be_read_cost_no_counter(book: Book, document: str) -> None:
-    row = PolicyRow(digest="new", document=document, silent=False)
+    row = PolicyRow(digest="new", document=document, owner="a", silent=False)
     book.writer.run(lambda c: declare_policy(c, row, NOW, starting=True))
     registry = shown(book, Policy(limits=LIMITS))
     assert values(registry, "llm_budget_limit") == {}
     labels = {**CHAT._asdict(), "type": "input"}
     assert registry.get_sample_value("llm_tokens_total", labels) == 700
+
+
+@pytest.mark.parametrize("timezone", ["UTC", "Mars/Olympus"])
+def test_deliveries_that_wait_are_counted(book: Book, timezone: str) -> None:
+    book.writer.run(
+        lambda connection: alert_book.add_notification(connection, "{}", ["a", "b"], NOW)
+    )
+    registry = shown(book, Policy(limits=LIMITS, timezone=timezone))
+    assert registry.get_sample_value("otel_token_monitor_pending_deliveries") == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,9 @@ from tests.unit.web.ledgers import call
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+TOKEN = "a-token-of-sixteen"
 
 
 @contextmanager
@@ -67,3 +71,42 @@ def test_a_ledger_that_is_missing_is_not_created_and_picked_up_later(tmp_path: P
         assert list(tmp_path.iterdir()) == []
         fill(tmp_path)
         assert client.get("/token-usage?project=shop").json()["daily"]["total_tokens"] == 1000
+
+
+def alert(client: httpx.Client) -> httpx.Response:
+    """What `/alerts` answers to an alert."""
+    fires = {"status": "firing", "labels": {"a": "b"}, "startsAt": "2026-09-21T14:13:20Z"}
+    bearer = {"Authorization": f"Bearer {TOKEN}"}
+    return client.post("/alerts", headers=bearer, json={"alerts": [fires]})
+
+
+def test_alerts_that_others_send_are_passed_on_once(tmp_path: Path) -> None:
+    fill(tmp_path)
+    with client_of(tmp_path, alerts_token=TOKEN) as client:
+        answers = [alert(client).json() for _ in range(2)]
+    assert answers == [{"alerts": {"forwarded": 1}}, {"alerts": {"known": 1}}]
+
+
+def test_alerts_are_sent_again_later_while_there_is_no_ledger(tmp_path: Path) -> None:
+    with client_of(tmp_path, alerts_token=TOKEN) as client:
+        answer = alert(client)
+        assert (answer.status_code, list(tmp_path.iterdir())) == (503, [])
+        assert answer.json()["error"].startswith("there is no ledger at ")
+
+
+def test_alerts_are_not_taken_where_nothing_is_watched(tmp_path: Path) -> None:
+    fill(tmp_path)
+    with client_of(tmp_path, alerts_token=TOKEN, auto_monitor=False) as client:
+        assert alert(client).status_code == 404
+
+
+def test_its_budgets_are_watched(tmp_path: Path) -> None:
+    fill(tmp_path)
+    deadline = time.monotonic() + 20
+    with client_of(tmp_path, daily_limit=1000, auto_report=False):
+        while not list(tmp_path.glob("logs/*")):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    (path,) = (tmp_path / "logs").iterdir()
+    (line,) = path.read_text().splitlines()
+    assert json.loads(line)["new_status"] == "CRITICAL"
