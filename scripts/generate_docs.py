@@ -135,8 +135,8 @@ _COMMANDS_HEAD = f"""\
 {NOTE}
 
 `otel-token-monitor` (also `python -m otel_token_monitor`) reads what applications count; it never
-creates or changes a ledger. Limits, thresholds and the time zone are those of the application that
-writes the ledger, wherever the command runs.
+creates a ledger, nor changes what was counted. Limits, thresholds and the time zone are those of
+the application that writes the ledger, wherever the command runs.
 
 - Tables fit the terminal: columns that have no room are left out. Colours go with `NO_COLOR=1`, or
   where the output is no terminal.
