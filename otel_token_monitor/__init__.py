@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from otel_token_monitor import instrumenting as _instrumenting
 from otel_token_monitor.alerts.notices import Alert
 from otel_token_monitor.alerts.verdict import BudgetExceededError, Verdict
-from otel_token_monitor.auto_monitor import AutoTokenMonitor
+from otel_token_monitor.auto_token_monitor import AutoTokenMonitor
 from otel_token_monitor.budgets.evaluation import Budget
 from otel_token_monitor.budgets.limits import BudgetStatus
 from otel_token_monitor.config import ConfigError, TokenMonitorConfig

@@ -7,7 +7,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from otel_token_monitor.auto_monitor import AutoTokenMonitor
+from otel_token_monitor.auto_token_monitor import AutoTokenMonitor
 from otel_token_monitor.config import TokenMonitorConfig
 from otel_token_monitor.monitor import TokenMonitor
 

@@ -59,7 +59,7 @@ def plan(reading: Reading, report_step: float | None, url: str) -> list[Move]:
             draft = _Draft(reading, budget, step.state, url)
             for change in step.changes:
                 draft.change(change)
-            if step.report:
+            if step.report and not step.changes:  # what was just said need not be said twice
                 draft.report()
             moves.append(draft.move(before))
     kept = {budget.limit.budget for budget in reading.budgets}

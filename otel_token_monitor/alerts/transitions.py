@@ -101,8 +101,9 @@ def _moved(state: BudgetState, budget: Budget) -> tuple[BudgetState, Change | No
 
 
 def _reported_ppm(budget: Budget, report_step: float | None) -> int:
-    """The last whole step of the limit that is used, in millionths of the limit."""
+    """The last whole step of the limit that is used, in millionths of the limit; it ends there."""
     if report_step is None or budget.limit.window is Window.MINUTE:
         return 0
     step = Fraction(str(report_step))
-    return int(Fraction(budget.used, budget.limit.amount) // step * step * _MILLION)
+    used = min(Fraction(budget.used, budget.limit.amount), Fraction(1))
+    return int(used // step * step * _MILLION)

@@ -12,7 +12,7 @@ import sys
 from prometheus_client import CollectorRegistry
 
 from otel_token_monitor import TokenMonitor, TokenMonitorConfig
-from otel_token_monitor.auto_monitor import AutoTokenMonitor
+from otel_token_monitor.auto_token_monitor import AutoTokenMonitor
 
 
 def main() -> None:

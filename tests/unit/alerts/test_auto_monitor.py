@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from otel_token_monitor import TokenMonitor, TokenMonitorConfig
 from otel_token_monitor.alerts.receiver import MalformedPayloadError
 from otel_token_monitor.alerts.verdict import BudgetExceededError
-from otel_token_monitor.auto_monitor import AutoTokenMonitor
+from otel_token_monitor.auto_token_monitor import AutoTokenMonitor
 from otel_token_monitor.budgets.limits import BudgetStatus
 from otel_token_monitor.ledger import alert_book
 from otel_token_monitor.ledger.errors import LedgerCorruptError
