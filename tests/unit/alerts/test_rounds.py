@@ -290,6 +290,19 @@ def test_each_step_of_the_limit_is_reported_once(scene: Make) -> None:
     assert reported == [[], [0.1], [], [0.2], [0.55]]
 
 
+def test_what_an_alert_says_is_not_reported_too(scene: Make) -> None:
+    log = Sink("log")
+    one = scene(limit(10_000), report_step=0.1, channels=(log,))
+    events = []
+    for tokens in (8_000, 500, 500, 1_000, 5_000):
+        log.got.clear()
+        one.use(tokens)
+        one.look()
+        events.append([(line["event"], line["ratio"]) for line in log.lines()])
+    # Nor is it reported how far the limit is exceeded.
+    assert events == [[("up", 0.8)], [], [("up", 0.9)], [("report", 1.0)], []]
+
+
 def test_reports_begin_anew_with_the_day(scene: Make) -> None:
     log = Sink("log")
     one = scene(limit(10_000), report_step=0.1, channels=(log,))
