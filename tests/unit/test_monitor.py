@@ -224,6 +224,34 @@ def script(text: str, data_dir: Path) -> str:
     return done.stdout + done.stderr
 
 
+def test_what_loads_slowly_is_never_imported_by_the_thread_that_instruments(tmp_path: Path) -> None:
+    said = script(
+        """
+        import sys, threading
+        slow = {"requests", "starlette", "uvicorn", "genai_prices", "rich", "click"}
+        class Watch:
+            def find_spec(self, name, path=None, target=None):
+                if name in slow and threading.current_thread() is threading.main_thread():
+                    print(name)
+        sys.meta_path.insert(0, Watch())
+        import otel_token_monitor
+        from opentelemetry import trace
+        monitor = otel_token_monitor.instrument(
+            config=otel_token_monitor.TokenMonitorConfig(
+                port=0, instrumentation="none", webhook_url="http://127.0.0.1:1/", daily_limit=10**6
+            ),
+        )
+        span = trace.get_tracer("opentelemetry.instrumentation.openai.v1").start_span("openai.chat")
+        span.set_attributes({"gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": 100})
+        span.end()
+        slow = set()
+        otel_token_monitor.uninstrument()
+        """,
+        tmp_path / "data",
+    )
+    assert said == ""
+
+
 def test_the_modules_monitor_is_made_when_it_is_used(tmp_path: Path) -> None:
     said = script(
         """

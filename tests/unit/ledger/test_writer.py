@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from otel_token_monitor.ledger import writer
 from otel_token_monitor.ledger.batch import Batch, summed
 from otel_token_monitor.ledger.database import Location
 from otel_token_monitor.ledger.errors import LedgerBusyError, LedgerRefusedError
@@ -144,22 +145,22 @@ def test_beyond_the_cap_reports_still_know_the_true_labels(small: Book) -> None:
     assert {labels.project for labels in totals} == set("abcd")
 
 
-def test_in_memory_what_is_kept_is_bounded() -> None:
+def test_in_memory_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "_RECORDS_IN_MEMORY", 1000)
     book = Book(Location.in_memory(), max_label_sets=2)
-    for first in range(0, 30_000, 1000):
-        numbers = range(first, first + 1000)
+    for first in range(0, 3_000, 100):
+        numbers = range(first, first + 100)
         book.clock.now = NOW + 60 * SECOND + first * SECOND
-        calls = (record(n, project(f"p{n % 5000}"), time_ns=NOW + n * SECOND) for n in numbers)
-        book.write(*calls)
+        book.write(*(record(n, project(f"p{n % 500}"), time_ns=NOW + n * SECOND) for n in numbers))
     connection = book.writer._connection
     assert connection is not None
     assert connection.execute("SELECT count(*) FROM label_set").fetchone() == (3,)
     assert connection.execute("SELECT count(*), min(time_ns) FROM record").fetchone() == (
-        10_001,
-        NOW + 19_999 * SECOND,
+        1_001,
+        NOW + 1_999 * SECOND,
     )
-    assert book.requests() == {"p0": 6, "p1": 6, "other": 29_988}
-    assert book.health() == {"label_overflow_requests": 29_988}
+    assert book.requests() == {"p0": 6, "p1": 6, "other": 2_988}
+    assert book.health() == {"label_overflow_requests": 2_988}
     book.close()
 
 
@@ -193,9 +194,9 @@ def test_a_project_that_is_called_other_has_no_more_room_than_others(small: Book
 
 def test_the_cap_holds_for_all_writers_together(small: Book) -> None:
     writers = [small.another_writer() for _ in range(4)]
-    for nonce, writer in enumerate(writers):
-        writer.write(Batch([record(nonce, project(f"p{nonce}"))]))
-        writer.close()
+    for nonce, one in enumerate(writers):
+        one.write(Batch([record(nonce, project(f"p{nonce}"))]))
+        one.close()
     assert small.requests() == {"p0": 1, "p1": 1, "other": 2}
 
 
