@@ -11,9 +11,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from weakref import WeakSet
 
-from otel_token_monitor.alerts.settings import WatchSettings
 from otel_token_monitor.alerts.verdict import BudgetExceededError, Verdict, as_status
-from otel_token_monitor.alerts.watch import BudgetWatch
 from otel_token_monitor.budgets.evaluation import Budget, evaluate
 from otel_token_monitor.budgets.policy import Policy
 from otel_token_monitor.ledger.errors import LedgerError
@@ -23,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from otel_token_monitor.alerts.notices import Alert
+    from otel_token_monitor.alerts.watch import BudgetWatch
     from otel_token_monitor.budgets.limits import BudgetStatus
     from otel_token_monitor.config import TokenMonitorConfig
     from otel_token_monitor.ledger.reader import LedgerReader
@@ -51,8 +50,11 @@ class AutoTokenMonitor:
         self.token_monitor = TokenMonitor(config) if token_monitor is None else token_monitor
         self.config = self.token_monitor.config if config is None else config
         self._access = self.token_monitor.ledger
-        self._settings = WatchSettings.of(self.config, self.token_monitor.ledger_path)
-        self._watch = BudgetWatch(self._access, self._settings, url=self._url)
+        self._policy = Policy.of(self.config)
+        self._callbacks: list[Callable[[Alert], object]] = []
+        self._watching = False
+        self._watch: BudgetWatch | None = None
+        self._beginning = threading.Lock()
         self._known_to_multiprocessing = False
         self._checking = threading.Lock()
         self._checked: tuple[float, Policy, tuple[Budget, ...]] | None = None
@@ -65,14 +67,18 @@ class AutoTokenMonitor:
     @property
     def running(self) -> bool:
         """Whether budgets are watched."""
-        return self._watch.running
+        return self._watching
 
     def start_monitoring(self) -> None:
         """Begin to watch; nothing if it does already."""
+        self._watching = True
         self.token_monitor.declare_limits()
         self.token_monitor.receiver = self.receive
-        self._access.listen(self._watch.on_written)
-        self._watch.start()
+        self._access.listen(self._on_written)
+        if self.token_monitor.limits_declared:
+            self._begin_if_needed()
+        elif not self.token_monitor.running:
+            self._begun().start()
         self._finish_with_multiprocessing()
 
     def stop_monitoring(self) -> None:
@@ -81,9 +87,11 @@ class AutoTokenMonitor:
         Calls that were written since the last look are looked at once more, and alerts are
         delivered for at most two seconds; what is left is delivered by whoever watches next.
         """
+        self._watching = False
         self.token_monitor.receiver = None
-        self._watch.stop()
-        self._access.forget(self._watch.on_written)
+        if self._watch is not None:
+            self._watch.stop()
+        self._access.forget(self._on_written)
 
     def finish(self) -> None:
         """As `stop_monitoring`, once all calls are written that have ended: the process ends."""
@@ -96,7 +104,9 @@ class AutoTokenMonitor:
 
         It is called in the thread that watches. What it raises is logged.
         """
-        self._watch.on_alert(callback)
+        self._callbacks.append(callback)
+        if self._watch is not None:
+            self._watch.on_alert(callback)
         return callback
 
     def check(
@@ -126,13 +136,18 @@ class AutoTokenMonitor:
 
         Raises MalformedPayloadError for another body, LedgerError if the alerts cannot be kept.
         """
-        return Counter(map(str, self._watch.receive(body)))
+        watch = self._begun()
+        if self.running and not watch.running:
+            watch.start()
+        return Counter(map(str, watch.receive(body)))
 
     def forget_after_fork(self) -> None:
         """In a forked child: it watches from its first calls on."""
         self._checking = threading.Lock()
         self._checked = None
-        self._watch.forget_after_fork()
+        self._beginning = threading.Lock()
+        if self._watch is not None:
+            self._watch.forget_after_fork()
         if self.running:
             self._finish_with_multiprocessing()
 
@@ -152,6 +167,38 @@ class AutoTokenMonitor:
         host, port = address
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
+    def _on_written(self) -> None:
+        """Calls were written, or other limits hold: on the thread that did it, once it is done."""
+        watch = self._begin_if_needed()
+        if watch is not None:
+            watch.on_written()
+
+    def _begin_if_needed(self) -> BudgetWatch | None:
+        """The watch, which begins once there are limits to watch or webhooks to deliver to.
+
+        Without either the application pays for no thread, no look, and no import.
+        """
+        if self._watch is None and not (self.token_monitor.has_limits or self.config.webhook_url):
+            return None
+        watch = self._begun()
+        if not watch.running:
+            watch.start()
+        return watch
+
+    def _begun(self) -> BudgetWatch:
+        with self._beginning:
+            if self._watch is None:
+                # Imported here, on the pipeline's own thread as a rule: it takes a while.
+                from otel_token_monitor.alerts.settings import WatchSettings  # noqa: PLC0415
+                from otel_token_monitor.alerts.watch import BudgetWatch  # noqa: PLC0415
+
+                settings = WatchSettings.of(self.config, self.token_monitor.ledger_path)
+                watch = BudgetWatch(self._access, settings, url=self._url)
+                for callback in self._callbacks:
+                    watch.on_alert(callback)
+                self._watch = watch
+        return self._watch
+
     def _budgets(self) -> tuple[Policy, tuple[Budget, ...]]:
         """The budgets as they were at most a second ago."""
         with self._checking:
@@ -163,7 +210,7 @@ class AutoTokenMonitor:
 
     def _read(self, reader: LedgerReader) -> tuple[Policy, tuple[Budget, ...]]:
         with reader.moment():
-            policy = Policy.held(reader.policy().document, self._settings.policy)
+            policy = Policy.held(reader.policy().document, self._policy)
             return policy, evaluate(reader, policy, time.time_ns())
 
 

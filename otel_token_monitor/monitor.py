@@ -114,6 +114,21 @@ class TokenMonitor:
         return self._pipeline
 
     @property
+    def running(self) -> bool:
+        """Whether it watches calls: from `start` to `stop`."""
+        return self._running
+
+    @property
+    def limits_declared(self) -> bool:
+        """Whether the ledger keeps this monitor's limits by now, or somebody else's instead."""
+        return self._keeper.standing.document is not None
+
+    @property
+    def has_limits(self) -> bool:
+        """Whether there are limits: this monitor's, or those that hold in the ledger instead."""
+        return bool(self._limits.limits) or self._keeper.limited
+
+    @property
     def ledger_path(self) -> Path | None:
         """The ledger's file; None if it is kept in memory."""
         return self._pipeline.location.path

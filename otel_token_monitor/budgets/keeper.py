@@ -34,6 +34,12 @@ class PolicyKeeper:
         self._said = False
         self.standing = PolicyStanding()
 
+    @property
+    def limited(self) -> bool:
+        """Whether the policy that held when this one was declared last has limits."""
+        document = self.standing.document
+        return document is not None and '"limits": []' not in document
+
     def __call__(self, connection: sqlite3.Connection, now_ns: int, opened: bool) -> None:  # noqa: FBT001
         """Declare it, within a transaction of the writer's."""
         held = self.standing.document == self._row.document
