@@ -126,7 +126,13 @@ def _emit_yaml(document: Mapping[str, object]) -> str:
     if not document:
         return "# the defaults\n"
     text: str = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+    if any(mark in text for mark in _LINE_ENDS):
+        # PyYAML writes these as they are, and reads them as the end of a line.
+        text = yaml.safe_dump(document, sort_keys=False)
     return text
+
+
+_LINE_ENDS: Final = ("\x85", "\u2028", "\u2029")
 
 
 _EMITTERS: Final[Mapping[str, Callable[[Mapping[str, object]], str]]] = {

@@ -321,6 +321,13 @@ MODELS = st.dictionaries(PROJECT_NAMES, SCOPES, max_size=2)
 PROJECTS = st.fixed_dictionaries({}, optional={**SCOPE, "models": MODELS})
 
 
+@pytest.mark.parametrize("mark", ["\x85", "\u2028", "\u2029"])
+def test_marks_that_end_a_line_in_yaml_come_back(tmp_path: Path, mark: str) -> None:
+    config = load({}, alerts_token_file=f"a{mark}ü")
+    config.save_to_file(tmp_path / "c.yaml")
+    assert TokenMonitorConfig.load_from_file(tmp_path / "c.yaml") == config
+
+
 @given(
     name=st.sampled_from(["any.json", "any.yaml"]),
     arguments=st.fixed_dictionaries(
