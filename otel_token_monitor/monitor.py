@@ -359,10 +359,10 @@ class TokenMonitor:
 
 def _on_limits_hold(pipeline: Pipeline, config: TokenMonitorConfig) -> None:
     """The ledger goes by the limits of this configuration now: whoever watches it looks anew."""
-    pipeline.tell()
+    pipeline.later(pipeline.tell)
     path = pipeline.location.path
     if path is not None:
-        leave_effective(config, path.parent)
+        pipeline.later(partial(leave_effective, config, path.parent))
 
 
 _monitors: WeakSet[TokenMonitor] = WeakSet()

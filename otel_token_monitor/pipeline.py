@@ -15,6 +15,7 @@ import logging
 import os
 import threading
 import time
+from collections import deque
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -106,6 +107,7 @@ class Pipeline:
         # How many spans were taken from the queue so far.
         self._taken = 0
         self._reported: dict[str, int] = {}
+        self._later: deque[Callable[[], None]] = deque()
         self._ticked_at = 0.0
         self._busy_at = 0.0
 
@@ -133,6 +135,14 @@ class Pipeline:
         """Call it no more."""
         if listener in self._listeners:
             self._listeners.remove(listener)
+
+    def later(self, action: Callable[[], None]) -> None:
+        """Do this soon, once what is being written is in the ledger."""
+        self._later.append(action)
+
+    def _catch_up(self) -> None:
+        while self._later:
+            self._later.popleft()()
 
     def tell(self) -> None:
         """Call all listeners: budgets may read otherwise now."""
@@ -226,6 +236,7 @@ class Pipeline:
                         goal = self._outbox.accepted
                 if not self._outbox.write():
                     return False
+                self._catch_up()
                 if goal is not None and self._outbox.has_written(goal):
                     return True
             time.sleep(_YIELD_SECONDS)
@@ -358,6 +369,7 @@ class Pipeline:
                 return
             taken = self._take()
             written = self._outbox.write(patient=True)
+            self._catch_up()
             more = bool(self.queue) or (written and bool(self._outbox))
             busy = taken or self._outbox or self._matcher.holding
             now = time.monotonic()

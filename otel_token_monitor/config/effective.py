@@ -42,6 +42,6 @@ def leave_effective(config: TokenMonitorConfig, directory: Path) -> None:
             if found.get(_MARK) != _ABOUT:
                 _log.info("%s is not ours, and stays as it is", path)
                 return
-        write_file(str(path), document)
+        write_file(str(path), document, mode=0o644)  # as the ledger: it has no secrets
     except ConfigError as error:
         _log.warning("what holds for the ledger could not be written beside it: %s", error)

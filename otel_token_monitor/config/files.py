@@ -45,8 +45,8 @@ def read_file(path: str, source: str) -> dict[Any, object]:
     return document
 
 
-def write_file(path: str, document: Mapping[str, object]) -> None:
-    """Replace a file at once by one that holds the document and that only its owner can read.
+def write_file(path: str, document: Mapping[str, object], *, mode: int = 0o600) -> None:
+    """Replace a file at once by one that holds the document; by default only its owner can read it.
 
     Missing directories are made. Raises ConfigError.
     """
@@ -57,17 +57,17 @@ def write_file(path: str, document: Mapping[str, object]) -> None:
         # Where the path is a link, what it points to is replaced, not the link.
         target = Path(os.path.realpath(path))
         target.parent.mkdir(parents=True, exist_ok=True)
-        _replace(target, emit(document).encode())
+        _replace(target, emit(document).encode(), mode)
     except (OSError, ValueError) as error:  # a ValueError: the path holds a null or a surrogate
         reason = error.strerror if isinstance(error, OSError) else error
         raise ConfigError([f"{shown(path)} cannot be written: {reason}"]) from None
 
 
-def _replace(target: Path, content: bytes) -> None:
-    # A temporary file that mkstemp makes has mode 0600.
+def _replace(target: Path, content: bytes, mode: int) -> None:
     descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:100]}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, mode)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -28,6 +28,7 @@ def test_it_says_everything_but_secrets(tmp_path: Path) -> None:
     assert (document["daily_limit"], document["timezone"]) == (5, "UTC")
     assert "s3cret" not in text
     assert "t0ken" not in text
+    assert (tmp_path / FILE_NAME).stat().st_mode & 0o777 == 0o644
     assert document["about"].startswith("The configuration that holds for this ledger")
 
 
