@@ -59,8 +59,14 @@ class _Group:
     reserved_at: float | None = None
     awaits: list[Stamp] = field(default_factory=list)
 
-    def waits(self, now: float) -> bool:
-        """Whether what may tell more is still to come, and has not kept us too long."""
+    def waits(self, now: float, *, more: bool) -> bool:
+        """Whether what may tell more is still to come, and has not kept us too long.
+
+        `more`: some spans have ended that were not taken in yet.
+        """
+        if more and self.since == now and self.usage_key is None:
+            # What tells the usage may be among those: neither open any more, nor taken in.
+            return True
         if self.reserved_at == now or (self.expects_hand and now - self.since < _HOLD_WITH_USAGE):
             return True
         if not self.awaits:
@@ -215,7 +221,7 @@ class Matcher:
         records = []
         surplus = len(self._held) - _MAX_HELD
         for number, group in enumerate(list(self._held)):
-            if everything or number < surplus or not group.waits(now):
+            if everything or number < surplus or not group.waits(now, more=more):
                 del self._held[group]
                 group.settled = True
                 records.append(record_of(group.calls))

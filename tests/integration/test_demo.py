@@ -143,7 +143,7 @@ def test_its_result_has_every_budget(demos: dict[str, Ended]) -> None:
 def test_it_says_how_a_ledger_that_stays_is_read(demos: dict[str, Ended]) -> None:
     *_, hint, command = demos["other"].output.splitlines()
     assert hint == "Next: the README. This reads the ledger, which stays:"
-    assert re.fullmatch(r"  python -m otel_token_monitor status --data-dir \S+/ledger\d", command)
+    assert re.fullmatch(r"  python -m otel_token_monitor status --data-dir \S+/ledger\d+", command)
 
 
 def test_it_says_how_a_ledger_is_kept(demos: dict[str, Ended]) -> None:

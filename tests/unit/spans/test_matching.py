@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from otel_token_monitor.spans import matching
+from otel_token_monitor.spans.calls import read_ended
 from otel_token_monitor.usage import TokenUsage
 from tests.spans import (
     EPOCH_NS,
@@ -260,6 +261,19 @@ def test_a_call_with_usage_and_nothing_around_it_is_settled_at_once(lab: SpanLab
 def test_a_call_without_usage_and_nothing_around_it_is_settled_at_once(lab: SpanLab) -> None:
     lab.end(lab.start(CHAT))
     assert len(lab.drain()) == 1
+
+
+def test_what_ended_while_a_batch_was_read_may_bring_the_usage(lab: SpanLab) -> None:
+    outer = lab.start(used())
+    lab.end(lab.start(CHAT, scope=OFFICIAL, parent=outer), after_ms=50)
+    (inner,) = lab.ended()
+    lab.end(outer)
+    call = read_ended(inner, (), EPOCH_NS)
+    assert call is not None
+    lab.matcher.add(call, 0.0)
+    assert lab.matcher.settle(0.0, more=True) == []
+    (record,) = lab.drain(0.1)
+    assert record.usage == TokenUsage(input=10, output=5)
 
 
 def test_a_call_waits_for_the_clients_span_around_it(lab: SpanLab) -> None:
