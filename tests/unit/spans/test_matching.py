@@ -264,11 +264,12 @@ def test_a_call_without_usage_and_nothing_around_it_is_settled_at_once(lab: Span
 
 
 def test_what_ended_while_a_batch_was_read_may_bring_the_usage(lab: SpanLab) -> None:
-    outer = lab.start(used())
-    lab.end(lab.start(CHAT, scope=OFFICIAL, parent=outer), after_ms=50)
-    (inner,) = lab.ended()
-    lab.end(outer)
-    call = read_ended(inner, (), EPOCH_NS)
+    outer = lab.start(CHAT, scope=OFFICIAL)
+    inner = lab.start(used(), parent=outer)
+    lab.end(outer, after_ms=50)
+    (first,) = lab.ended()
+    lab.end(inner)
+    call = read_ended(first, (), EPOCH_NS)
     assert call is not None
     lab.matcher.add(call, 0.0)
     assert lab.matcher.settle(0.0, more=True) == []
