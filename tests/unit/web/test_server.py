@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     Start = Callable[..., MetricsServer]
 
-pytestmark = pytest.mark.integration
 
 SOURCES = broken_sources(LedgerError("no ledger"))
 
