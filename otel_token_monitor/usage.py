@@ -14,6 +14,7 @@ __all__ = [
     "DURATION_BOUNDS",
     "FIRST_TOKEN_BOUNDS",
     "MAX_PROJECT_LENGTH",
+    "NANODOLLARS",
     "OTHER",
     "QUARTER_SECONDS",
     "TOKEN_BOUNDS",
@@ -25,6 +26,9 @@ __all__ = [
     "Used",
     "check_project",
 ]
+
+NANODOLLARS: Final = 1_000_000_000
+"""In a dollar: money is counted in whole nano-dollars."""
 
 QUARTER_SECONDS: Final = 900
 """Sums are kept per UTC quarter-hour: every time zone's offset is a multiple of it."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from otel_token_monitor.budgets.limits import NANODOLLARS, Unit
+from otel_token_monitor.budgets.limits import Unit
 from otel_token_monitor.budgets.windows import Window
+from otel_token_monitor.usage import NANODOLLARS
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo

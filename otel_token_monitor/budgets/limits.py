@@ -8,17 +8,15 @@ from fnmatch import fnmatchcase
 from fractions import Fraction
 from functools import cached_property
 from math import ceil
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from otel_token_monitor.budgets.windows import Window
+from otel_token_monitor.usage import NANODOLLARS
 
 if TYPE_CHECKING:
     from otel_token_monitor.usage import Labels, Used
 
-__all__ = ["NANODOLLARS", "BudgetStatus", "Limit", "Scope", "Unit"]
-
-NANODOLLARS: Final = 1_000_000_000
-"""In a dollar: money is counted in whole nano-dollars."""
+__all__ = ["BudgetStatus", "Limit", "Scope", "Unit"]
 
 
 class Unit(StrEnum):

@@ -9,10 +9,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from otel_token_monitor.budgets.limits import NANODOLLARS, Limit, Scope, Unit
+from otel_token_monitor.budgets.limits import Limit, Scope, Unit
 from otel_token_monitor.budgets.windows import Window
 from otel_token_monitor.ledger.errors import LedgerVersionError
 from otel_token_monitor.ledger.policies import PolicyRow
+from otel_token_monitor.usage import NANODOLLARS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

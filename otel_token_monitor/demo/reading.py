@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from otel_token_monitor.usage import Labels, Totals
+from otel_token_monitor.usage import NANODOLLARS, Labels, Totals
 from otel_token_monitor.views import metrics
 from otel_token_monitor.views.sums import summed
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["Reading", "ScrapeError", "scrape"]
 
 _TIMEOUT: Final = 5.0
-_NANODOLLARS: Final = 1_000_000_000
 
 
 class ScrapeError(Exception):
@@ -87,7 +86,7 @@ def _field(sample: Sample) -> tuple[str, int] | None:
     if sample.name == metrics.REQUESTS.name:
         return f"requests_{sample.labels['status']}", int(value)
     if sample.name == metrics.COST.name:
-        return "cost_nanousd", round(value * _NANODOLLARS)
+        return "cost_nanousd", round(value * NANODOLLARS)
     field = _COUNTS.get(sample.name)
     return None if field is None else (field, int(value))
 

@@ -13,6 +13,7 @@ from otel_token_monitor.dialects.operations import EMBEDDINGS, endpoint_of
 from otel_token_monitor.dialects.outcome import error_type_of, unmetered_reason
 from otel_token_monitor.dialects.providers import ProviderHosts, provider_of
 from otel_token_monitor.dialects.tokens import read_usage
+from otel_token_monitor.usage import NANODOLLARS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +25,6 @@ __all__ = ["UNKNOWN_MODEL", "CallFacts", "SpanView", "label", "read_call"]
 _MAX_LABEL: Final = 128
 _MAX_ID: Final = 256
 _MAX_JSON: Final = 65536
-_NANODOLLARS: Final = 1_000_000_000
 _MAX_COST_USD: Final = 10_000
 _FIRST_CHUNK_NS: Final = dict(zip(name.FIRST_CHUNK, (1e9, 1e6), strict=True))
 _MAX_FIRST_TOKEN_NS: Final = 10**15
@@ -191,5 +191,5 @@ def _cost(attributes: Mapping[str, object], names: Names) -> int | None:
     for key in names.cost:
         value = attributes.get(key)
         if _is_number(value, _MAX_COST_USD):
-            return round(value * _NANODOLLARS)
+            return round(value * NANODOLLARS)
     return None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from otel_token_monitor.usage import Labels, TokenUsage, Totals
+from otel_token_monitor.usage import NANODOLLARS, Labels, TokenUsage, Totals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 __all__ = ["cost_usd", "grouped", "summed", "totals_document"]
 
 Key = TypeVar("Key")
-
-_NANODOLLARS: Final = 1_000_000_000
 
 
 def summed(totals: Iterable[Totals]) -> Totals:
@@ -35,7 +33,7 @@ def cost_usd(totals: Totals) -> float | None:
     """The cost in dollars of the calls whose price is known; None if there are only others."""
     if totals.unpriced and not totals.cost_nanousd:
         return None
-    return totals.cost_nanousd / _NANODOLLARS
+    return totals.cost_nanousd / NANODOLLARS
 
 
 def totals_document(totals: Totals) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from otel_token_monitor.budgets.limits import NANODOLLARS, Unit
+from otel_token_monitor.budgets.limits import Unit
+from otel_token_monitor.usage import NANODOLLARS
 from otel_token_monitor.views.sums import cost_usd
 
 if TYPE_CHECKING:
