@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_token_monitor.config.faults import ConfigError, shown
+from otel_token_monitor.replacing import replaced_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -54,28 +52,12 @@ def write_file(path: str, document: Mapping[str, object], *, mode: int = 0o600) 
     if emit is None:
         raise ConfigError([f"{shown(path)} is not a file that ends in .yaml, .yml or .json"])
     try:
-        # Where the path is a link, what it points to is replaced, not the link.
-        target = Path(os.path.realpath(path))
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _replace(target, emit(document).encode(), mode)
+        content = emit(document).encode()
+        with replaced_file(Path(path), mode) as file:
+            file.write(content)
     except (OSError, ValueError) as error:  # a ValueError: the path holds a null or a surrogate
         reason = error.strerror if isinstance(error, OSError) else error
         raise ConfigError([f"{shown(path)} cannot be written: {reason}"]) from None
-
-
-def _replace(target: Path, content: bytes, mode: int) -> None:
-    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:100]}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(descriptor, mode)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(target)
-    except BaseException:
-        with suppress(OSError):
-            Path(temporary).unlink()
-        raise
 
 
 class _SyntaxFault(Exception):  # noqa: N818 - never leaves this module

@@ -7,6 +7,7 @@ import sqlite3
 from typing import Final
 
 __all__ = [
+    "ImportRefusedError",
     "LedgerBusyError",
     "LedgerCorruptError",
     "LedgerError",
@@ -39,6 +40,15 @@ class LedgerVersionError(LedgerError):
 
 class LedgerRefusedError(LedgerError):
     """A batch holds a value that no ledger takes: it will be refused every time."""
+
+
+class ImportRefusedError(LedgerError):
+    """What is to be imported does not fit what the ledger has; `line` of the file, if it is one."""
+
+    def __init__(self, reason: str, line: int | None) -> None:
+        super().__init__(reason if line is None else f"line {line}: {reason}")
+        self.reason = reason
+        self.line = line
 
 
 _ELSEWHERE: Final = "set another directory with TOKEN_MONITOR_DATA_DIR"

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from otel_token_monitor.ledger.changes import Changes, changes_after
 from otel_token_monitor.ledger.database import (
     Location,
     keep_forever,
@@ -18,6 +19,13 @@ from otel_token_monitor.ledger.database import (
 from otel_token_monitor.ledger.errors import explain
 from otel_token_monitor.ledger.label_sets import IDLE_SECONDS
 from otel_token_monitor.ledger.policies import PolicyStanding, read_policy
+from otel_token_monitor.ledger.pruning import pruned_before_ns
+from otel_token_monitor.ledger.single_calls import (
+    SumRow,
+    calls_between,
+    sums_of_quarters,
+    sums_without_calls,
+)
 from otel_token_monitor.ledger.window_sums import (
     totals_between,
     totals_of_records,
@@ -27,7 +35,7 @@ from otel_token_monitor.ledger.window_sums import (
 from otel_token_monitor.usage import QUARTER_SECONDS, Labels, Sums, Totals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterator
+    from collections.abc import Callable, Container, Iterator, Mapping
 
     from otel_token_monitor.usage import Used
 
@@ -39,6 +47,12 @@ _NANO: Final = 1_000_000_000
 _LABELS: Final = "s.project, s.provider, s.model, s.endpoint"
 _TOTALS: Final = ", ".join(f"c.{name}" for name in Totals._fields)
 _SUMS: Final = ", ".join(f"sum({name})" for name in Totals._fields)
+# Each end is looked up by itself: asked for both at once, SQLite reads the whole table.
+_EXTENT: Final = "SELECT (SELECT min(quarter) FROM period), (SELECT max(quarter) FROM period)"
+_ORIGINS: Final = (
+    "SELECT id FROM origin o WHERE EXISTS "
+    "(SELECT 1 FROM imported WHERE origin = o.id AND quarter >= ? AND quarter < ?)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +120,38 @@ class LedgerReader:
         with self._reading() as connection:
             return used_of_records(connection, start_ns, end_ns)
 
+    def calls(self, start_ns: int, end_ns: int) -> Iterator[tuple[Any, ...]]:
+        """The single calls that ended between two instants: see `calls_between`."""
+        with self._reading() as connection:
+            yield from calls_between(connection, start_ns, end_ns)
+
+    def sums_without_calls(self, start_quarter: int, end_quarter: int) -> Iterator[SumRow]:
+        """The sums of calls that have no record here (any more): see the function of that name."""
+        with self._reading() as connection:
+            own_id = self.ledger_id()
+            yield from sums_without_calls(connection, own_id, start_quarter, end_quarter)
+
+    def sums_of_quarters(self, quarters: tuple[int, ...]) -> Mapping[int, Mapping[Labels, Totals]]:
+        """What the calls of each of these quarter-hours add up to, by labels."""
+        with self._reading() as connection:
+            return sums_of_quarters(connection, quarters)
+
+    def changes(self, after: int, most: int = -1) -> Changes:
+        """Which quarter-hours changed after the change of a number; at most so many, unless -1."""
+        with self._reading() as connection:
+            return changes_after(connection, after, most)
+
+    def extent(self) -> tuple[int, int] | None:
+        """The first and the last quarter-hour that have calls; None if there are none."""
+        with self._reading() as connection:
+            first, last = connection.execute(_EXTENT).fetchone()
+        return None if first is None else (first, last)
+
+    def pruned_before_ns(self) -> int:
+        """Records of calls that ended before this (UTC) may be gone; 0: none are."""
+        with self._reading() as connection:
+            return pruned_before_ns(connection)
+
     def policy(self) -> PolicyStanding:
         """Whose limits hold here."""
         with self._reading() as connection:
@@ -124,6 +170,12 @@ class LedgerReader:
     def ledger_id(self) -> str:
         """The ledger's random id."""
         return self._fact("id")
+
+    def origins(self, start_quarter: int, end_quarter: int) -> frozenset[str]:
+        """The ids of other ledgers from which there are calls of these quarter-hours here."""
+        with self._reading() as connection:
+            rows = connection.execute(_ORIGINS, (start_quarter, end_quarter)).fetchall()
+        return frozenset(origin for (origin,) in rows)
 
     def query(self, question: Callable[[sqlite3.Connection], T]) -> T:
         """What a function that only reads finds, within a transaction."""

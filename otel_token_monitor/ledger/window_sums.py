@@ -8,14 +8,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_token_monitor.ledger.writer import DAY_QUARTERS, HOUR_QUARTERS
+from otel_token_monitor.ledger.rollups import DAY_QUARTERS, HOUR_QUARTERS
 from otel_token_monitor.usage import Labels, TokenUsage, Totals, Used
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Mapping
 
-__all__ = ["totals_between", "totals_of_records", "used_between", "used_of_records"]
+__all__ = [
+    "TOTALS_OF_RECORD",
+    "totals_between",
+    "totals_of_records",
+    "used_between",
+    "used_of_records",
+]
 
 _LABELS: Final = "s.project, s.provider, s.model, s.endpoint"
 _TOKENS: Final = " + ".join(TokenUsage._fields)
@@ -29,7 +35,7 @@ _USED: Final = {
     "requests": "requests_ok + requests_error",
     "cost_nanousd": "cost_nanousd",
 }
-_TOTALS_OF_RECORD: Final = {
+TOTALS_OF_RECORD: Final = {
     **{part: f"iif(estimated, 0, {part})" for part in TokenUsage._fields},
     "estimated_input": "iif(estimated, input + input_cached + input_cache_write, 0)",
     "estimated_output": "iif(estimated, output + output_reasoning, 0)",
@@ -39,6 +45,8 @@ _TOTALS_OF_RECORD: Final = {
     "cost_nanousd": "cost_nanousd",
     "unpriced": "input IS NOT NULL AND cost_nanousd IS NULL",
 }
+"""What each sum adds up of a record, in SQL."""
+
 _USED_OF_RECORD: Final = {
     "tokens": _TOKENS,
     "estimated_tokens": f"iif(estimated, {_TOKENS}, 0)",
@@ -89,7 +97,7 @@ def _labelled(columns: Mapping[str, str], sums: str) -> str:
 
 _TOTALS_BETWEEN: Final = _between(_TOTALS, "requests_ok + requests_error")
 _USED_BETWEEN: Final = _between(_USED, "requests")
-_TOTALS_OF_RECORDS: Final = _of_records(_TOTALS_OF_RECORD)
+_TOTALS_OF_RECORDS: Final = _of_records(TOTALS_OF_RECORD)
 _USED_OF_RECORDS: Final = _of_records(_USED_OF_RECORD)
 
 

@@ -11,6 +11,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
 from otel_token_monitor.ledger.batch import LABEL_OVERFLOW, Batch, SumsByKey, summed
+from otel_token_monitor.ledger.changes import note_changes
 from otel_token_monitor.ledger.database import (
     Location,
     connect,
@@ -26,6 +27,7 @@ from otel_token_monitor.ledger.errors import (
     explain,
 )
 from otel_token_monitor.ledger.label_sets import LabelSets
+from otel_token_monitor.ledger.rollups import DAY_QUARTERS, HOUR_QUARTERS
 from otel_token_monitor.usage import (
     DURATION_BOUNDS,
     FIRST_TOKEN_BOUNDS,
@@ -39,17 +41,13 @@ from otel_token_monitor.usage import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["DAY_QUARTERS", "HOUR_QUARTERS", "Chore", "LedgerWriter"]
+__all__ = ["Chore", "LedgerWriter"]
 
 T = TypeVar("T")
 
 Chore = Callable[[sqlite3.Connection, int, bool], None]
 """What is done now and then: with the time (UTC ns), and whether the ledger was just opened."""
 
-HOUR_QUARTERS: Final = 4
-"""The quarter-hours of an hour."""
-DAY_QUARTERS: Final = 96
-"""The quarter-hours of a UTC day."""
 _CHORE_SECONDS: Final = 60
 _WRITERS_KEPT_NS: Final = 7 * 86400 * 1_000_000_000
 
@@ -326,6 +324,7 @@ class LedgerWriter:
         connection.executemany(_ADD_PERIOD, periods)
         for statement, quarters in ((_ADD_HOUR, HOUR_QUARTERS), (_ADD_DAY, DAY_QUARTERS)):
             connection.executemany(statement, [(row[0] // quarters, *row[1:]) for row in periods])
+        note_changes(connection, sorted({quarter for _, quarter in sums}))
         if overflow:
             connection.execute(_ADD_HEALTH, (LABEL_OVERFLOW, overflow))
         _add_series(connection, series.items())

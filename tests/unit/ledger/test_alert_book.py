@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,8 +10,6 @@ from otel_token_monitor.ledger.alert_book import BudgetState
 from tests.unit.ledger.books import DAY, NOW
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.unit.ledger.books import Book
 
 STATE = BudgetState(
@@ -118,18 +114,3 @@ def test_a_notification_goes_with_its_last_delivery(book: Book) -> None:
             lambda connection: connection.execute("SELECT count(*) FROM notification").fetchall()
         )
     assert left == [(1,), (0,)]
-
-
-def test_a_ledger_of_the_release_before_gets_the_tables(book: Book, tmp_path: Path) -> None:
-    if book.location.path is None:
-        return
-    book.writer.open()
-    book.writer.close()
-    tables = ("budget_state", "notified", "delivery", "notification", "alert_target")
-    with closing(sqlite3.connect(tmp_path / "usage.db")) as connection:
-        for table in tables:
-            connection.execute(f"DROP TABLE {table}")
-        connection.execute("PRAGMA user_version = 2")
-        connection.commit()
-    book.writer.run(lambda connection: alert_book.write_state(connection, STATE))
-    assert book.reader.query(alert_book.read_states) == {STATE.budget: STATE}

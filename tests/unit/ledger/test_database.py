@@ -196,3 +196,7 @@ def test_a_ledger_of_the_first_release_gets_its_hours_and_days(tmp_path: Path) -
             (1000, 1, *(2 * number for number in range(1, 13))),
             (1001, 1, *range(1, 13)),
         ]
+        changed = connection.execute("SELECT quarter, number FROM changed").fetchall()
+        assert changed == [(96_000, 1), (96_095, 2), (96_096, 3)]
+        tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
+        assert tables >= {"policy", "budget_state", "imported", "origin"}

@@ -1,0 +1,121 @@
+"""What an import says to SQLite: its temporary tables, and how they are compared and added."""
+
+# ruff: noqa: S608 - all names are of this package
+
+from __future__ import annotations
+
+from typing import Final
+
+from otel_token_monitor.ledger.single_calls import QUARTER_NS
+from otel_token_monitor.ledger.window_sums import TOTALS_OF_RECORD
+from otel_token_monitor.usage import Labels, Totals
+
+FILE: Final = "file"
+"""The kind of an origin whose calls came in files."""
+
+RECORD: Final = (
+    "source, status, input, input_cached, input_cache_write, output, output_reasoning, estimated, "
+    "unmetered, response_model, response_id, duration_ns, first_token_ns, error_type, "
+    "cost_nanousd, trace_id, span_id"
+)
+FIELDS: Final = tuple(RECORD.split(", "))
+LABELS: Final = ", ".join(Labels._fields)
+TOTALS: Final = ", ".join(Totals._fields)
+_SUMS: Final = Totals._fields
+
+STAGES: Final = (
+    # `place` stands for the labels until these have an id in the ledger.
+    f"CREATE TEMP TABLE staged_labels (place INTEGER PRIMARY KEY, {LABELS}, label_set_id)",
+    f"CREATE TEMP TABLE staged_call (time_ns, nonce, place, {RECORD}, line)",
+    f"CREATE TEMP TABLE staged_sum (quarter, origin, place, {TOTALS}, line)",
+    f"CREATE TEMP TABLE staged_period (quarter, label_set_id, calls, {TOTALS})",
+)
+STAGE_CALL: Final = f"INSERT INTO staged_call VALUES ({', '.join('?' * (len(FIELDS) + 4))})"
+STAGE_SUM: Final = f"INSERT INTO staged_sum VALUES ({', '.join('?' * (len(Totals._fields) + 4))})"
+
+ADD_LABELS: Final = (
+    "INSERT OR IGNORE INTO label_set (project, provider, model, endpoint) "
+    "SELECT project, provider, model, endpoint FROM staged_labels ORDER BY place"
+)
+FIND_LABELS: Final = (
+    "UPDATE staged_labels SET label_set_id = (SELECT id FROM label_set s "
+    "WHERE s.project = staged_labels.project AND s.provider = staged_labels.provider "
+    "AND s.model = staged_labels.model AND s.endpoint = staged_labels.endpoint)"
+)
+OVERLAP: Final = (
+    "SELECT EXISTS (SELECT 1 FROM record WHERE time_ns >= (SELECT min(time_ns) FROM staged_call) "
+    "AND time_ns <= (SELECT max(time_ns) FROM staged_call))"
+)
+CONFLICT: Final = (
+    "SELECT c.line FROM staged_call c JOIN staged_labels l USING (place) "
+    "JOIN record r ON r.time_ns = c.time_ns AND r.nonce = c.nonce "
+    f"WHERE (r.label_set_id, {', '.join(f'r.{name}' for name in FIELDS)}) "
+    f"IS NOT (l.label_set_id, {', '.join(f'c.{name}' for name in FIELDS)}) LIMIT 1"
+)
+DROP_KNOWN: Final = (
+    "DELETE FROM staged_call WHERE EXISTS (SELECT 1 FROM record r "
+    "WHERE r.time_ns = staged_call.time_ns AND r.nonce = staged_call.nonce)"
+)
+TWICE: Final = (
+    "SELECT max(line) FROM staged_call GROUP BY time_ns, nonce HAVING count(*) > 1 LIMIT 1"
+)
+GROUP: Final = (
+    f"INSERT INTO staged_period SELECT c.time_ns / {QUARTER_NS}, l.label_set_id, count(*), "
+    + ", ".join(f"coalesce(sum({TOTALS_OF_RECORD[name]}), 0)" for name in Totals._fields)
+    + " FROM staged_call c JOIN staged_labels l USING (place) GROUP BY 1, 2"
+)
+ADD_RECORDS: Final = (
+    f"INSERT INTO record (time_ns, nonce, label_set_id, {RECORD}) "
+    f"SELECT time_ns, nonce, label_set_id, {RECORD} "
+    "FROM staged_call JOIN staged_labels USING (place)"
+)
+ADDED: Final = " ON CONFLICT (quarter, label_set_id) DO UPDATE SET " + ", ".join(
+    f"{name} = {name} + excluded.{name}" for name in Totals._fields
+)
+ADD_PERIOD: Final = (
+    f"INSERT INTO period (quarter, label_set_id, {TOTALS}) "
+    f"SELECT quarter, label_set_id, {TOTALS} FROM staged_period WHERE true{ADDED}"
+)
+ADD_SUM: Final = (
+    f"INSERT INTO period (quarter, label_set_id, {TOTALS}) "
+    f"VALUES (?, ?, {', '.join('?' * len(Totals._fields))}){ADDED}"
+)
+NOTE_CALLS: Final = (
+    f"INSERT INTO imported (origin, quarter, label_set_id, calls, {TOTALS}) "
+    f"SELECT ?, quarter, label_set_id, calls, {', '.join('0' * len(Totals._fields))} "
+    "FROM staged_period WHERE true "
+    "ON CONFLICT (origin, quarter, label_set_id) DO UPDATE SET calls = calls + excluded.calls"
+)
+MAYBE_WITHIN: Final = (
+    "SELECT c.line FROM staged_call c JOIN staged_labels l USING (place) "
+    f"JOIN imported i ON i.origin = ? AND i.quarter = c.time_ns / {QUARTER_NS} "
+    "AND i.label_set_id = l.label_set_id WHERE i.requests_ok + i.requests_error > 0 LIMIT 1"
+)
+STAGED_SUMS: Final = (
+    f"SELECT t.quarter, t.origin, l.label_set_id, t.line, {', '.join(f't.{n}' for n in _SUMS)} "
+    "FROM staged_sum t JOIN staged_labels l USING (place) ORDER BY t.rowid"
+)
+OF_ORIGIN: Final = (
+    f"SELECT {TOTALS} FROM imported WHERE origin = ? AND quarter = ? AND label_set_id = ?"
+)
+PUT_SUM: Final = (
+    f"INSERT INTO imported (origin, quarter, label_set_id, calls, {TOTALS}) "
+    f"VALUES (?, ?, ?, 0, {', '.join('?' * len(Totals._fields))})"
+)
+ADD_ORIGIN: Final = f"INSERT OR IGNORE INTO origin (id, kind) VALUES (?, '{FILE}')"
+ORIGIN_KIND: Final = "SELECT kind FROM origin WHERE id = ?"
+FIRST_CALL: Final = "SELECT line FROM staged_call WHERE time_ns < ? ORDER BY time_ns LIMIT 1"
+FIRST_SUM: Final = "SELECT line FROM staged_sum WHERE quarter < ? ORDER BY quarter LIMIT 1"
+COUNTED: Final = (
+    "SELECT quarter, sum(requests_ok + requests_error) FROM period "
+    "WHERE quarter >= ? AND quarter < ? GROUP BY quarter"
+)
+_GIVE_UP_IMPORTED: Final = (
+    "DELETE FROM imported WHERE origin IN (SELECT id FROM origin) AND quarter >= ? AND quarter < ?"
+)
+# With the unit (ns) in which each table counts time.
+GIVE_UP: Final = (
+    ("DELETE FROM record WHERE time_ns >= ? AND time_ns < ?", 1),
+    ("DELETE FROM period WHERE quarter >= ? AND quarter < ?", QUARTER_NS),
+    (_GIVE_UP_IMPORTED, QUARTER_NS),
+)

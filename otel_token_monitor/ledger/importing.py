@@ -1,0 +1,292 @@
+"""Taking calls in that were counted elsewhere, or earlier: all of a file, or nothing.
+
+Rows are put aside first, in temporary tables that nobody else sees and that no lock guards, until
+the whole file is known to be sound. Then one transaction compares them with what is here and adds
+what is new: to the records and the sums of windows, never to the cumulative rows, whose growth
+Prometheus would take for calls of now.
+
+A call is told by its time and nonce, so it is taken in once. Sums of calls without records have
+nothing to be told by but the ledger that counted them: what came from it is noted in `imported`,
+and sums that could repeat calls which are here already are refused.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from otel_token_monitor.ledger import import_statements as sql
+from otel_token_monitor.ledger.database import connect, transaction
+from otel_token_monitor.ledger.errors import ImportRefusedError, explain
+from otel_token_monitor.ledger.pruning import pruned_before_ns
+from otel_token_monitor.ledger.rollups import rewritten
+from otel_token_monitor.ledger.single_calls import QUARTER_NS, own_sums_without_calls
+from otel_token_monitor.usage import Totals
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from otel_token_monitor.ledger.database import Location
+
+__all__ = ["ImportPlan", "ImportResult", "LedgerImport", "import_into"]
+
+# Others write all the time: an import waits for its turn.
+_BUSY_MS: Final = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class ImportPlan:
+    """What to do with what was put aside: `origin` is the id of the ledger that the file is of.
+
+    `replace`, if not None, is a range (UTC nanoseconds, whole quarter-hours, the end not in it)
+    whose calls are given up for those of the file.
+    """
+
+    origin: str
+    replace: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportResult:
+    """How many calls and sums of calls were new, and how many were here already.
+
+    `replaced` is how many calls were given up for them.
+    """
+
+    calls: int = 0
+    sums: int = 0
+    known: int = 0
+    replaced: int = 0
+
+
+def import_into(location: Location, fill: Callable[[LedgerImport], ImportPlan]) -> ImportResult:
+    """Take in what `fill` puts aside, in one transaction; a ledger is made if there is none.
+
+    Raises ImportRefusedError if it does not fit what is here, LedgerError if the ledger cannot be
+    written, and what `fill` raises; then the ledger is as it was.
+    """
+    with closing(connect(location)) as connection:
+        try:
+            connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+            staged = LedgerImport(connection)
+            plan = fill(staged)
+            with transaction(connection):
+                return staged.apply(plan)
+        except sqlite3.Error as error:
+            raise explain(location, error) from error
+
+
+class LedgerImport:
+    """Rows put aside on an open connection until `apply`."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._places: dict[tuple[str, ...], int] = {}
+        connection.execute("PRAGMA temp.journal_mode = OFF").fetchone()
+        for name in ("staged_labels", "staged_call", "staged_sum", "staged_period"):
+            connection.execute(f"DROP TABLE IF EXISTS temp.{name}")
+        for statement in sql.STAGES:
+            connection.execute(statement)
+
+    def place(self, labels: tuple[str, str, str, str]) -> int:
+        """What stands for project, provider, model and endpoint in the rows."""
+        place = self._places.get(labels)
+        if place is None:
+            place = self._places[labels] = len(self._places)
+            self._connection.execute(
+                "INSERT INTO staged_labels VALUES (?, ?, ?, ?, ?, NULL)", (place, *labels)
+            )
+        return place
+
+    def add_calls(self, rows: Iterable[Sequence[Any]]) -> None:
+        """Put calls aside: (time_ns, nonce, place, *fields of a record from `source` on, line)."""
+        with self._together():
+            self._connection.executemany(sql.STAGE_CALL, rows)
+
+    def add_sums(self, rows: Iterable[Sequence[Any]]) -> None:
+        """Put sums of calls without records aside: (quarter, origin, place, *Totals, line)."""
+        with self._together():
+            self._connection.executemany(sql.STAGE_SUM, rows)
+
+    def apply(self, plan: ImportPlan) -> ImportResult:
+        """Take in what was put aside, within a write transaction that the caller commits.
+
+        Raises ImportRefusedError; the caller rolls back.
+        """
+        self._refuse_pruned(plan)
+        replaced, touched = self._give_up(plan)
+        for statement in (sql.ADD_LABELS, sql.FIND_LABELS):
+            self._connection.execute(statement)
+        staged = self._count("staged_call") + self._count("staged_sum")
+        self._drop_known()
+        own_id = self._own_id()
+        sums = list(self._new_sums(own_id))
+        if plan.origin != own_id:
+            self._note_calls(plan.origin)
+        else:
+            self._connection.execute(sql.GROUP)
+        self._note_sums(sums, own_id)
+        calls = self._add_records()
+        touched |= self._add_periods(sums)
+        rewritten(self._connection, touched)
+        known = staged - calls - len(sums)
+        return ImportResult(calls=calls, sums=len(sums), known=known, replaced=replaced)
+
+    @contextmanager
+    def _together(self) -> Iterator[None]:
+        """One transaction for many rows; it touches temporary tables only, and locks nothing."""
+        if self._connection.in_transaction:
+            yield
+            return
+        with transaction(self._connection, "DEFERRED"):
+            yield
+
+    def _refuse_pruned(self, plan: ImportPlan) -> None:
+        """Refuse calls of a time of which single calls are not known any more."""
+        before_ns = pruned_before_ns(self._connection)
+        line: int | None = None
+        found = plan.replace is not None and plan.replace[0] < before_ns
+        for statement, bound in (
+            (sql.FIRST_CALL, before_ns),
+            (sql.FIRST_SUM, before_ns // QUARTER_NS),
+        ):
+            row = self._connection.execute(statement, (bound,)).fetchone()
+            if row is not None and not found:
+                found, line = True, row[0]
+        if found:
+            raise ImportRefusedError(
+                f"the single calls before {_time(before_ns)} were pruned from this ledger, so it "
+                f"cannot tell whether it has counted these: export from that time on",
+                line,
+            )
+
+    def _give_up(self, plan: ImportPlan) -> tuple[int, set[int]]:
+        """Delete what is to be replaced; how many calls that were, and of which quarter-hours."""
+        if plan.replace is None:
+            return 0, set()
+        start, end = (time_ns // QUARTER_NS for time_ns in plan.replace)
+        rows = self._connection.execute(sql.COUNTED, (start, end)).fetchall()
+        for statement, unit in sql.GIVE_UP:
+            bounds = (start * QUARTER_NS // unit, end * QUARTER_NS // unit)
+            self._connection.execute(statement, bounds)
+        return sum(requests for _, requests in rows), {quarter for quarter, _ in rows}
+
+    def _drop_known(self) -> None:
+        """Leave only calls that are not here; refuse those that are here, and are other calls."""
+        (overlap,) = self._connection.execute(sql.OVERLAP).fetchone()
+        if not overlap:
+            return
+        conflict = self._connection.execute(sql.CONFLICT).fetchone()
+        if conflict is not None:
+            raise ImportRefusedError(
+                "this ledger has another call with the same time and id: correct the file, or "
+                "replace what is here (merge=False, --replace)",
+                conflict[0],
+            )
+        self._refuse_twice()
+        self._connection.execute(sql.DROP_KNOWN)
+
+    def _new_sums(self, own_id: str) -> Iterator[_NewSum]:
+        """The sums that are not here; refuses those that may repeat calls which are."""
+        seen: set[tuple[int, str, int]] = set()
+        for quarter, origin, label_set_id, line, *fields in self._connection.execute(
+            sql.STAGED_SUMS
+        ).fetchall():
+            totals, key = Totals(*fields), (quarter, origin, label_set_id)
+            if key in seen:
+                raise ImportRefusedError("the file has this sum twice: correct it", line)
+            seen.add(key)
+            here = self._here(*key, own_id=own_id)
+            if here is None:
+                yield _NewSum(*key, totals)
+            elif here != totals:
+                raise ImportRefusedError(
+                    f"this sum of {_time(quarter * QUARTER_NS)} cannot be told from calls of "
+                    f"ledger {origin} that are here already: replace what is here (merge=False, "
+                    f"--replace)",
+                    line,
+                )
+
+    def _here(self, quarter: int, origin: str, label_set_id: int, *, own_id: str) -> Totals | None:
+        """What is here of calls without records, of a ledger; None if nothing came from it."""
+        if origin == own_id:
+            sums = own_sums_without_calls(self._connection, quarter, quarter + 1)
+            return sums.get((quarter, label_set_id))
+        row = self._connection.execute(sql.OF_ORIGIN, (origin, quarter, label_set_id)).fetchone()
+        return None if row is None else Totals(*row)
+
+    def _note_calls(self, origin: str) -> None:
+        """Note where the new calls come from, by quarter-hour and labels."""
+        self._note_origin(origin)
+        within = self._connection.execute(sql.MAYBE_WITHIN, (origin,)).fetchone()
+        if within is not None:
+            raise ImportRefusedError(
+                f"this call may be among those of ledger {origin} that are here as a sum: replace "
+                f"what is here (merge=False, --replace)",
+                within[0],
+            )
+        self._connection.execute(sql.GROUP)
+        self._connection.execute(sql.NOTE_CALLS, (origin,))
+
+    def _note_sums(self, sums: list[_NewSum], own_id: str) -> None:
+        foreign = [new for new in sums if new.origin != own_id]
+        for origin in {new.origin for new in foreign}:
+            self._note_origin(origin)
+        self._connection.executemany(
+            sql.PUT_SUM,
+            [(new.origin, new.quarter, new.label_set_id, *new.totals) for new in foreign],
+        )
+
+    def _note_origin(self, origin: str) -> None:
+        self._connection.execute(sql.ADD_ORIGIN, (origin,))
+        (kind,) = self._connection.execute(sql.ORIGIN_KIND, (origin,)).fetchone()
+        if kind != sql.FILE:
+            raise ImportRefusedError(
+                f"this ledger follows ledger {origin}, whose calls are here already", None
+            )
+
+    def _add_records(self) -> int:
+        try:
+            return self._connection.execute(sql.ADD_RECORDS).rowcount
+        except sqlite3.IntegrityError:
+            self._refuse_twice()
+            raise
+
+    def _refuse_twice(self) -> None:
+        twice = self._connection.execute(sql.TWICE).fetchone()
+        if twice is not None:
+            raise ImportRefusedError(
+                "the file has a call with this time and id already: correct it", twice[0]
+            )
+
+    def _add_periods(self, sums: list[_NewSum]) -> set[int]:
+        """Add to the sums of windows; of which quarter-hours."""
+        self._connection.execute(sql.ADD_PERIOD)
+        self._connection.executemany(
+            sql.ADD_SUM, [(new.quarter, new.label_set_id, *new.totals) for new in sums]
+        )
+        rows = self._connection.execute("SELECT DISTINCT quarter FROM staged_period")
+        return {row[0] for row in rows} | {new.quarter for new in sums}
+
+    def _own_id(self) -> str:
+        row = self._connection.execute("SELECT value FROM ledger WHERE key = 'id'").fetchone()
+        return str(row[0])
+
+    def _count(self, table: str) -> int:
+        return int(self._connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608 - names of this module
+
+
+class _NewSum(NamedTuple):
+    """A sum that is to be added."""
+
+    quarter: int
+    origin: str
+    label_set_id: int
+    totals: Totals
+
+
+def _time(time_ns: int) -> str:
+    return datetime.fromtimestamp(time_ns // 1_000_000_000, UTC).isoformat().replace("+00:00", "Z")
