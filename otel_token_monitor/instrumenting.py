@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from otel_token_monitor.auto_token_monitor import AutoTokenMonitor
 from otel_token_monitor.config import TokenMonitorConfig
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
     from otel_token_monitor.alerts.notices import Alert
 
-__all__ = ["ModuleAutoMonitor", "ModuleMonitor", "instrument", "uninstrument"]
+    token_monitor: TokenMonitor
+    """The monitor of `instrument()`, else one that is made from the environment when it is used."""
+
+__all__ = ["auto_monitor", "instrument", "token_monitor", "uninstrument"]
 
 C = TypeVar("C", bound="Callable[[Alert], object]")
 
@@ -109,7 +112,7 @@ def _effective(
     return config.replaced(**arguments)
 
 
-class ModuleMonitor:
+class _ModuleMonitor:
     """Stands for the monitor of this process: `instrument()`'s, else one that is made when needed.
 
     That one is configured as `instrument()` would be without arguments, and watches nothing: it
@@ -131,7 +134,7 @@ class ModuleMonitor:
         return TokenMonitor
 
 
-class ModuleAutoMonitor:
+class _ModuleAutoMonitor:
     """Stands for the AutoTokenMonitor of this process: that of `token_monitor`'s monitor.
 
     All attributes are its own. Callbacks stay, whatever it stands for later.
@@ -158,7 +161,21 @@ class ModuleAutoMonitor:
         return AutoTokenMonitor
 
 
-def expect_by_hand() -> None:
+auto_monitor: Final = cast("AutoTokenMonitor", _ModuleAutoMonitor())
+"""The watch over the budgets of `token_monitor`."""
+_module_monitor: Final = cast("TokenMonitor", _ModuleMonitor())
+
+
+def __getattr__(name: str) -> TokenMonitor:
+    """Give `token_monitor`: whoever asks for it will log calls by hand."""
+    if name == "token_monitor":
+        _expect_by_hand()
+        return _module_monitor
+    message = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(message)
+
+
+def _expect_by_hand() -> None:
     """Have spans of calls wait a little, from now on, for whoever logs the same by hand."""
     global _logs_by_hand  # noqa: PLW0603 - it is the process that does so
     _logs_by_hand = True
