@@ -28,7 +28,7 @@ STAGES: Final = (
     f"CREATE TEMP TABLE staged_labels (place INTEGER PRIMARY KEY, {LABELS}, label_set_id)",
     f"CREATE TEMP TABLE staged_call (time_ns, nonce, place, {RECORD}, line)",
     f"CREATE TEMP TABLE staged_sum (quarter, origin, place, {TOTALS}, line)",
-    f"CREATE TEMP TABLE staged_period (quarter, label_set_id, calls, {TOTALS})",
+    f"CREATE TEMP TABLE staged_period (quarter, place, calls, {TOTALS})",
 )
 STAGE_CALL: Final = f"INSERT INTO staged_call VALUES ({', '.join('?' * (len(FIELDS) + 4))})"
 STAGE_SUM: Final = f"INSERT INTO staged_sum VALUES ({', '.join('?' * (len(Totals._fields) + 4))})"
@@ -59,10 +59,11 @@ DROP_KNOWN: Final = (
 TWICE: Final = (
     "SELECT max(line) FROM staged_call GROUP BY time_ns, nonce HAVING count(*) > 1 LIMIT 1"
 )
+# By place, not by label set: joined here, each call would be looked up.
 GROUP: Final = (
-    f"INSERT INTO staged_period SELECT c.time_ns / {QUARTER_NS}, l.label_set_id, count(*), "
+    f"INSERT INTO staged_period SELECT time_ns / {QUARTER_NS}, place, count(*), "
     + ", ".join(f"coalesce(sum({TOTALS_OF_RECORD[name]}), 0)" for name in Totals._fields)
-    + " FROM staged_call c JOIN staged_labels l USING (place) GROUP BY 1, 2"
+    + " FROM staged_call GROUP BY 1, 2"
 )
 ADD_RECORDS: Final = (
     f"INSERT INTO record (time_ns, nonce, label_set_id, {RECORD}) "
@@ -74,7 +75,8 @@ ADDED: Final = " ON CONFLICT (quarter, label_set_id) DO UPDATE SET " + ", ".join
 )
 ADD_PERIOD: Final = (
     f"INSERT INTO period (quarter, label_set_id, {TOTALS}) "
-    f"SELECT quarter, label_set_id, {TOTALS} FROM staged_period WHERE true{ADDED}"
+    f"SELECT quarter, label_set_id, {TOTALS} FROM staged_period JOIN staged_labels USING (place) "
+    f"WHERE true{ADDED}"
 )
 ADD_SUM: Final = (
     f"INSERT INTO period (quarter, label_set_id, {TOTALS}) "
@@ -83,8 +85,11 @@ ADD_SUM: Final = (
 NOTE_CALLS: Final = (
     f"INSERT INTO imported (origin, quarter, label_set_id, calls, {TOTALS}) "
     f"SELECT ?, quarter, label_set_id, calls, {', '.join('0' * len(Totals._fields))} "
-    "FROM staged_period WHERE true "
+    "FROM staged_period JOIN staged_labels USING (place) WHERE true "
     "ON CONFLICT (origin, quarter, label_set_id) DO UPDATE SET calls = calls + excluded.calls"
+)
+HAS_SUMS: Final = (
+    "SELECT EXISTS (SELECT 1 FROM imported WHERE origin = ? AND requests_ok + requests_error > 0)"
 )
 MAYBE_WITHIN: Final = (
     "SELECT c.line FROM staged_call c JOIN staged_labels l USING (place) "

@@ -147,20 +147,22 @@ class LedgerImport:
     def _refuse_pruned(self, plan: ImportPlan) -> None:
         """Refuse calls of a time of which single calls are not known any more."""
         before_ns = pruned_before_ns(self._connection)
-        line: int | None = None
-        found = plan.replace is not None and plan.replace[0] < before_ns
-        for statement, bound in (
-            (sql.FIRST_CALL, before_ns),
-            (sql.FIRST_SUM, before_ns // QUARTER_NS),
-        ):
-            row = self._connection.execute(statement, (bound,)).fetchone()
-            if row is not None and not found:
-                found, line = True, row[0]
-        if found:
+        if not before_ns:
+            return
+        first_whole_quarter = -(-before_ns // QUARTER_NS)
+        lines = [
+            row[0]
+            for statement, bound in (
+                (sql.FIRST_CALL, before_ns),
+                (sql.FIRST_SUM, first_whole_quarter),
+            )
+            for row in self._connection.execute(statement, (bound,))
+        ]
+        if lines or (plan.replace is not None and plan.replace[0] < before_ns):
             raise ImportRefusedError(
                 f"the single calls before {_time(before_ns)} were pruned from this ledger, so it "
                 f"cannot tell whether it has counted these: export from that time on",
-                line,
+                lines[0] if lines else None,
             )
 
     def _give_up(self, plan: ImportPlan) -> tuple[int, set[int]]:
@@ -221,7 +223,10 @@ class LedgerImport:
     def _note_calls(self, origin: str) -> None:
         """Note where the new calls come from, by quarter-hour and labels."""
         self._note_origin(origin)
-        within = self._connection.execute(sql.MAYBE_WITHIN, (origin,)).fetchone()
+        (has_sums,) = self._connection.execute(sql.HAS_SUMS, (origin,)).fetchone()
+        within = None
+        if has_sums:
+            within = self._connection.execute(sql.MAYBE_WITHIN, (origin,)).fetchone()
         if within is not None:
             raise ImportRefusedError(
                 f"this call may be among those of ledger {origin} that are here as a sum: replace "
