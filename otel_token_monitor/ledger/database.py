@@ -42,6 +42,7 @@ FILE_NAME: Final = "usage.db"
 _BUSY_SECONDS: Final = 0.25
 # Readers meet a lock only while a log is recovered, or the last writer closes.
 _READING_BUSY_SECONDS: Final = 1.0
+_TABLES: Final = "SELECT count(*), coalesce(max(name = 'label_set'), 0) FROM sqlite_master"
 _POLL_SECONDS: Final = 0.005
 # The log is cut back to this size: without a limit, one long reader leaves a large file behind.
 _LOG_BYTES: Final = 16 * 1024 * 1024
@@ -137,8 +138,7 @@ def open_for_reading(location: Location) -> sqlite3.Connection:
             uri = f"{uri}?{_reading_mode(path)}"
         connection = _open(uri, _READING_BUSY_SECONDS)
         try:
-            _refuse_foreign(connection, location)
-            _refuse_older(connection, location)
+            _refuse_older(_refuse_foreign(connection, location), location)
         except BaseException:
             connection.close()
             raise
@@ -275,7 +275,8 @@ def _version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def _refuse_foreign(connection: sqlite3.Connection, location: Location) -> None:
+def _refuse_foreign(connection: sqlite3.Connection, location: Location) -> int:
+    """Refuse what this release must not touch; the format of what is left."""
     version, known = _version(connection), len(_migrations())
     if version > known:
         message = (
@@ -283,16 +284,17 @@ def _refuse_foreign(connection: sqlite3.Connection, location: Location) -> None:
             f"upgrade otel-token-monitor, or set another TOKEN_MONITOR_DATA_DIR"
         )
         raise LedgerVersionError(message)
-    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
-    if tables and "label_set" not in tables:
+    tables, ours = connection.execute(_TABLES).fetchone()
+    if tables and not ours:
         message = (
             f"{location} is another application's database: set another TOKEN_MONITOR_DATA_DIR"
         )
         raise LedgerVersionError(message)
+    return version
 
 
-def _refuse_older(connection: sqlite3.Connection, location: Location) -> None:
-    if _version(connection) < len(_migrations()):
+def _refuse_older(version: int, location: Location) -> None:
+    if version < len(_migrations()):
         message = (
             f"the ledger {location} is of an older release, or not made yet: "
             f"start its application once"

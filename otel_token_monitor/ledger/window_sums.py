@@ -6,14 +6,15 @@ are taken, and at both ends hours and quarter-hours are added to them or taken a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from otel_token_monitor.ledger.rollups import DAY_QUARTERS, HOUR_QUARTERS
 from otel_token_monitor.usage import Labels, TokenUsage, Totals, Used
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 __all__ = [
     "TOTALS_OF_RECORD",
@@ -55,27 +56,34 @@ _USED_OF_RECORD: Final = {
 }
 
 
-def _ranges_sql(columns: Mapping[str, str]) -> str:
-    """The rows of all ranges, those that are taken away with their signs changed."""
-    plus = ", ".join(f"{value} AS {name}" for name, value in columns.items())
-    minus = ", ".join(f"-({value}) AS {name}" for name, value in columns.items())
-    return " UNION ALL ".join(
-        f"SELECT label_set_id, {values} FROM {table} WHERE {key} >= ? AND {key} < ?"  # noqa: S608 - names of this package
-        for table, key, signed in (
-            ("day", "day", (plus,)),
-            ("hour", "hour", (plus, minus, plus, minus)),
-            ("period", "quarter", (plus, minus, plus, minus)),
-        )
-        for values in signed
+class _Range(NamedTuple):
+    """Rows of a table whose key is in a range; they are added, or taken away."""
+
+    table: str
+    sign: str
+    start: int
+    end: int
+
+
+_KEYS: Final = {"day": "day", "hour": "hour", "period": "quarter"}
+
+
+# Not one statement for all: SQLite takes longer to compile the parts that are not needed than to
+# read the others, and who asks many ledgers once pays for that with each.
+@lru_cache(maxsize=64)
+def _between(what: str, parts: tuple[tuple[str, str], ...]) -> str:
+    """The statement that adds up the ranges of such parts: (table, sign)."""
+    columns, requests = _SUMMED[what]
+    rows = " UNION ALL ".join(
+        f"SELECT label_set_id, {', '.join(f'{sign}({value}) AS {n}' for n, value in columns)} "  # noqa: S608 - names of this package
+        f"FROM {table} WHERE {_KEYS[table]} >= ? AND {_KEYS[table]} < ?"
+        for table, sign in parts
     )
-
-
-def _between(columns: Mapping[str, str], requests: str) -> str:
-    """A statement for `_ranges`. A label set of which nothing is left has no calls in between."""
-    sums = ", ".join(f"sum({name}) AS {name}_sum" for name in columns)
+    sums = ", ".join(f"sum({name}) AS {name}_sum" for name, _ in columns)
     return _labelled(
-        columns,
-        f"SELECT label_set_id, {sums} FROM ({_ranges_sql(columns)}) "  # noqa: S608 - as above
+        [name for name, _ in columns],
+        # A label set of which nothing is left has no calls in between.
+        f"SELECT label_set_id, {sums} FROM ({rows}) "  # noqa: S608 - as above
         f"GROUP BY label_set_id HAVING sum({requests}) > 0",
     )
 
@@ -89,27 +97,39 @@ def _of_records(columns: Mapping[str, str]) -> str:
     )
 
 
-def _labelled(columns: Mapping[str, str], sums: str) -> str:
+def _labelled(columns: Iterable[str], sums: str) -> str:
     # Joined to the sums, not to what is summed: those rows are sorted, and should be small.
     names = ", ".join(f"c.{name}_sum" for name in columns)
     return f"SELECT {_LABELS}, {names} FROM label_set s JOIN ({sums}) c ON c.label_set_id = s.id"  # noqa: S608
 
 
-_TOTALS_BETWEEN: Final = _between(_TOTALS, "requests_ok + requests_error")
-_USED_BETWEEN: Final = _between(_USED, "requests")
+_SUMMED: Final = {
+    "totals": (tuple(_TOTALS.items()), "requests_ok + requests_error"),
+    "used": (tuple(_USED.items()), "requests"),
+}
 _TOTALS_OF_RECORDS: Final = _of_records(TOTALS_OF_RECORD)
 _USED_OF_RECORDS: Final = _of_records(_USED_OF_RECORD)
 
 
 def totals_between(connection: sqlite3.Connection, start: int, end: int) -> dict[Labels, Totals]:
     """What the calls from one UTC quarter-hour up to, not including, another add up to."""
-    rows = connection.execute(_TOTALS_BETWEEN, _ranges(start, end))
+    rows = _rows_between(connection, "totals", start, end)
     return {Labels(*row[:4]): Totals(*row[4:]) for row in rows}
 
 
 def used_between(connection: sqlite3.Connection, start: int, end: int) -> dict[Labels, Used]:
     """The same, as budgets count it."""
-    return _used(connection.execute(_USED_BETWEEN, _ranges(start, end)))
+    return _used(_rows_between(connection, "used", start, end))
+
+
+def _rows_between(
+    connection: sqlite3.Connection, what: str, start: int, end: int
+) -> Iterable[tuple[Any, ...]]:
+    ranges = [one for one in _ranges(start, end) if one.start < one.end]
+    if not ranges:
+        return ()
+    statement = _between(what, tuple((one.table, one.sign) for one in ranges))
+    return connection.execute(statement, [edge for one in ranges for edge in one[2:]])
 
 
 def totals_of_records(
@@ -131,29 +151,30 @@ def _used(rows: Iterable[tuple[Any, ...]]) -> dict[Labels, Used]:
     return {Labels(*row[:4]): Used(*row[4:]) for row in rows}
 
 
-def _ranges(start: int, end: int) -> tuple[int, ...]:
-    """The ranges of a statement that make up a span of quarters; one that ends early is empty.
+def _ranges(start: int, end: int) -> Iterator[_Range]:
+    """The ranges that make up a span of quarters; one that ends early is empty.
 
     The days are those between the midnights (UTC) that are nearest to both ends, the hours lead
     from there to the nearest full hours, the quarters to the ends: few rows, wherever they lie.
     """
     first, last = (_nearest(quarter, HOUR_QUARTERS) for quarter in (start, end))
-    days: tuple[int, ...] = (0, 0)
-    midnights: tuple[int, ...] = (first, first)
+    midnights = (first, first)
     if end - start > DAY_QUARTERS // 2:
         days = _nearest(start, DAY_QUARTERS), _nearest(end, DAY_QUARTERS)
-        midnights = tuple(day * DAY_QUARTERS // HOUR_QUARTERS for day in days)
-    return (
-        *days,
-        *_difference(midnights[0], first, midnights[1], last),
-        *_difference(first * HOUR_QUARTERS, start, last * HOUR_QUARTERS, end),
-    )
+        yield _Range("day", "", *days)
+        hours = DAY_QUARTERS // HOUR_QUARTERS
+        midnights = (days[0] * hours, days[1] * hours)
+    yield from _difference("hour", midnights[0], first, midnights[1], last)
+    yield from _difference("period", first * HOUR_QUARTERS, start, last * HOUR_QUARTERS, end)
 
 
 def _nearest(quarter: int, size: int) -> int:
     return (quarter + size // 2) // size
 
 
-def _difference(before: int, start: int, after: int, end: int) -> tuple[int, ...]:
-    """What is to be added (+) and taken away (-) at the end, and at the start, of a span."""
-    return after, end, end, after, start, before, before, start
+def _difference(table: str, before: int, start: int, after: int, end: int) -> Iterator[_Range]:
+    """What is to be added and taken away at the end, and at the start, of a span."""
+    yield _Range(table, "", after, end)
+    yield _Range(table, "-", end, after)
+    yield _Range(table, "", start, before)
+    yield _Range(table, "-", before, start)
