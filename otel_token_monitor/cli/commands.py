@@ -4,30 +4,39 @@ from __future__ import annotations
 
 import sys
 import time
+from typing import Final
 
 import click
 
-from otel_token_monitor.cli.configuration import config
 from otel_token_monitor.cli.endings import Commands
-from otel_token_monitor.cli.live import top
-from otel_token_monitor.cli.services import demo, serve
-from otel_token_monitor.cli.spending import usage
-from otel_token_monitor.cli.verdicts import check, status
 
 __all__ = ["cli", "main"]
 
+_HOMES: Final = {
+    name: (f"otel_token_monitor.cli.{module}", attribute)
+    for name, module, attribute in (
+        ("status", "verdicts", "status"),
+        ("check", "verdicts", "check"),
+        ("usage", "spending", "usage"),
+        ("report", "aggregation", "report"),
+        ("top", "live", "top"),
+        ("export", "archives", "export"),
+        ("import", "archives", "import_"),
+        ("snapshot", "snapshots", "snapshot"),
+        ("serve", "services", "serve"),
+        ("demo", "services", "demo"),
+        ("config", "configuration", "config"),
+    )
+}
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+
+@click.group(cls=Commands, homes=_HOMES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="otel-token-monitor", message="%(prog)s %(version)s")
 @click.pass_context
 def cli(context: click.Context) -> None:
     """Know which project spent how many tokens on which model."""
     # The clock: UTC nanoseconds since the epoch.
     context.obj = context.obj or time.time_ns
-
-
-for _command in (status, check, usage, top, serve, demo, config):
-    cli.add_command(_command)
 
 
 def main() -> None:

@@ -7,6 +7,8 @@ import sys
 import threading
 import traceback
 from contextlib import contextmanager
+from importlib import import_module
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -15,7 +17,7 @@ from otel_token_monitor.config import ConfigError
 from otel_token_monitor.ledger.errors import LedgerError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 __all__ = ["EXIT_TROUBLE", "Commands", "stopping"]
 
@@ -23,15 +25,35 @@ EXIT_TROUBLE: Final = 3
 """Of all that goes wrong: 1 and 2 are verdicts of `check`."""
 
 _ENDED_BY_USER: Final = 130
+_NONE: Final[Mapping[str, tuple[str, str]]] = MappingProxyType({})
 
 
 class Commands(click.Group):
-    """The group of commands, with one exit code for all that can go wrong."""
+    """The group of commands, with one exit code for all that can go wrong.
+
+    `homes` has the module of each command and its name there, the most used first. One is imported
+    when it is run: `status` need not wait for what `serve` needs.
+    """
+
+    def __init__(
+        self, *args: Any, homes: Mapping[str, tuple[str, str]] = _NONE, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._homes = homes
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The commands in the order in which they were added: the most used first."""
+        """The commands in the order of the table."""
         del ctx
-        return list(self.commands)
+        return list(self._homes)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of a name; None if there is none."""
+        del ctx
+        if cmd_name not in self._homes:
+            return None
+        module, name = self._homes[cmd_name]
+        command: click.Command = getattr(import_module(module), name)
+        return command
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run a command and end the process."""
