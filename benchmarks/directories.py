@@ -98,7 +98,9 @@ def _load(folders: list[Path]) -> Counter[tuple[str, str]]:
     sums: Counter[tuple[str, str]] = Counter()
     for folder in folders:
         for file in folder.glob("usage_*.json"):
-            for call in json.loads(file.read_bytes())["records"]:
+            with file.open(encoding="utf-8") as opened:
+                calls = json.load(opened)["records"]
+            for call in calls:
                 sums[call["project_id"], call["model"]] += call["total_tokens"]
     return sums
 

@@ -14,6 +14,7 @@ from weakref import WeakSet
 from otel_token_monitor.alerts.verdict import BudgetExceededError, Verdict, as_status
 from otel_token_monitor.budgets.evaluation import Budget, evaluate
 from otel_token_monitor.budgets.policy import Policy
+from otel_token_monitor.housekeeping import HousekeepingSettings, HousekeepingThread
 from otel_token_monitor.ledger.errors import LedgerError
 from otel_token_monitor.monitor import TokenMonitor
 
@@ -35,7 +36,10 @@ _FLUSH_SECONDS: Final = 2.0
 
 
 class AutoTokenMonitor:
-    """Watches the budgets of a monitor's ledger, and alerts when their status changes.
+    """Watches the budgets of a monitor's ledger, and keeps house there.
+
+    It alerts when the status of a budget changes. Every `monitor_interval` seconds it writes the
+    data files beside the ledger, and removes what is older than `retention_days`.
 
     Without a `token_monitor` one is made of `config`, without a `config` the monitor's own is
     used. Alerts go to the console (logger `otel_token_monitor.alerts`), to the alert log and to
@@ -50,10 +54,18 @@ class AutoTokenMonitor:
         self.token_monitor = TokenMonitor(config) if token_monitor is None else token_monitor
         self.config = self.token_monitor.config if config is None else config
         self._access = self.token_monitor.ledger
-        self._policy = Policy.of(self.config)
+        self._policy = self.token_monitor.policy if config is None else Policy.of(config)
         self._callbacks: list[Callable[[Alert], object]] = []
         self._watching = False
         self._watch: BudgetWatch | None = None
+        path = self.token_monitor.ledger_path
+        self._housekeeping = (
+            None
+            if path is None
+            else HousekeepingThread(
+                self._access, HousekeepingSettings.of(self.config, path, self._policy)
+            )
+        )
         self._beginning = threading.Lock()
         self._known_to_multiprocessing = False
         self._checking = threading.Lock()
@@ -72,6 +84,8 @@ class AutoTokenMonitor:
     def start_monitoring(self) -> None:
         """Begin to watch; nothing if it does already."""
         self._watching = True
+        if self._housekeeping is not None:
+            self._housekeeping.start()
         self.token_monitor.declare_limits()
         self.token_monitor.receiver = self.receive
         self._access.listen(self._on_written)
@@ -85,12 +99,15 @@ class AutoTokenMonitor:
         """Watch no more; nothing if it does not.
 
         Calls that were written since the last look are looked at once more, and alerts are
-        delivered for at most two seconds; what is left is delivered by whoever watches next.
+        delivered for at most two seconds; what is left is delivered by whoever watches next. Then
+        data files are brought up to date, for about a second.
         """
         self._watching = False
         self.token_monitor.receiver = None
         if self._watch is not None:
             self._watch.stop()
+        if self._housekeeping is not None:
+            self._housekeeping.stop()
         self._access.forget(self._on_written)
 
     def finish(self) -> None:
@@ -148,6 +165,8 @@ class AutoTokenMonitor:
         self._beginning = threading.Lock()
         if self._watch is not None:
             self._watch.forget_after_fork()
+        if self._housekeeping is not None:
+            self._housekeeping.forget_after_fork()
         if self.running:
             self._finish_with_multiprocessing()
 
@@ -172,6 +191,8 @@ class AutoTokenMonitor:
         watch = self._begin_if_needed()
         if watch is not None:
             watch.on_written()
+        if self._housekeeping is not None:
+            self._housekeeping.on_written()
 
     def _begin_if_needed(self) -> BudgetWatch | None:
         """The watch, which begins once there are limits to watch or webhooks to deliver to.
@@ -192,7 +213,9 @@ class AutoTokenMonitor:
                 from otel_token_monitor.alerts.settings import WatchSettings  # noqa: PLC0415
                 from otel_token_monitor.alerts.watch import BudgetWatch  # noqa: PLC0415
 
-                settings = WatchSettings.of(self.config, self.token_monitor.ledger_path)
+                settings = WatchSettings.of(
+                    self.config, self.token_monitor.ledger_path, self._policy
+                )
                 watch = BudgetWatch(self._access, settings, url=self._url)
                 for callback in self._callbacks:
                     watch.on_alert(callback)

@@ -56,7 +56,8 @@ class TokenMonitor:
     of one ledger, in one process, work together: a call that one logs and another watches is one
     call. `by_hand` says that calls will be logged by hand: then those that are watched wait up to
     two seconds for that before they are written. `registry` is the Prometheus registry that shows
-    the ledger.
+    the ledger, from `show` or `start` on. `policy` stands in for the configuration's limits,
+    thresholds and time zone.
     """
 
     def __init__(
@@ -66,15 +67,17 @@ class TokenMonitor:
         registry: CollectorRegistry | None = None,
         tracer_provider: TracerProvider | None = None,
         by_hand: bool = True,
+        policy: Policy | None = None,
     ) -> None:
         self.config = config = TokenMonitorConfig() if config is None else config
         self.registry = prometheus_client.REGISTRY if registry is None else registry
         self._tracer_provider = tracer_provider
         self._policy = ProjectPolicy(config.project, frozenset(config.inbound_projects))
         self._pipeline = pipelines.join(self, config.data_dir, self._make_pipeline)
-        self._limits = Policy.of(config)
+        self.policy = Policy.of(config) if policy is None else policy
+        """What this monitor goes by; where the ledger keeps another policy, that one holds."""
         self._keeper = PolicyKeeper(
-            self._limits,
+            self.policy,
             owner=config.project,
             # The pipeline keeps this: it must not keep the monitor.
             holds=partial(_on_limits_hold, self._pipeline, config),
@@ -83,6 +86,7 @@ class TokenMonitor:
         if by_hand:
             self.expect_by_hand()
         self._collector = TokenCollector(self._scrape, self._health, histograms=config.histograms)
+        self._shown = False
         self._serving = Serving(self._make_app, config.host, config.port)
         self._hooks: ProviderHooks | None = None
         self._switched_on: SwitchedOn | None = None
@@ -126,7 +130,7 @@ class TokenMonitor:
     @property
     def has_limits(self) -> bool:
         """Whether there are limits: this monitor's, or those that hold in the ledger instead."""
-        return bool(self._limits.limits) or self._keeper.limited
+        return bool(self.policy.limits) or self._keeper.limited
 
     @property
     def ledger_path(self) -> Path | None:
@@ -228,7 +232,7 @@ class TokenMonitor:
     def _report(self, project: str | None = None, *, hours: bool = False) -> Report:
         return self._pipeline.ask(
             lambda reader: take_report(
-                reader, self._limits, time.time_ns(), project=project, hours=hours
+                reader, self.policy, time.time_ns(), project=project, hours=hours
             )
         )
 
@@ -245,20 +249,35 @@ class TokenMonitor:
         """
         return self._pipeline.force_flush(timeout)
 
+    def show(self) -> None:
+        """Have the registry show the ledger; nothing if it does already.
+
+        Raises ValueError if the registry has a metric of one of our names.
+        """
+        if not self._shown:
+            self.registry.register(self._collector)
+            self._shown = True
+
+    def hide(self) -> None:
+        """Have the registry show the ledger no more; nothing if it does not."""
+        if self._shown:
+            self._shown = False
+            self.registry.unregister(self._collector)
+
     def start(self) -> None:
         """Begin to watch calls, and to show them.
 
         Raises InstrumentationError if the instrumentation cannot be had, ValueError if the registry
         has a metric of one of our names; then nothing has changed.
         """
-        self.registry.register(self._collector)
+        self.show()
         self._hooks = ProviderHooks(self._pipeline.processor)
         self._hooks.install(self._tracer_provider)
         try:
             self._switched_on = switch_on(self.config.instrumentation, self._tracer_provider)
         except BaseException:
             self._hooks.uninstall()
-            self.registry.unregister(self._collector)
+            self.hide()
             raise
         self._running = True
         self.declare_limits()
@@ -280,7 +299,7 @@ class TokenMonitor:
         self._pipeline.processor.active = False
         if self._hooks is not None:
             self._hooks.uninstall()
-        self.registry.unregister(self._collector)
+        self.hide()
         with self._pipeline.lock:
             # No tick is starting it now, and none will.
             self._pipeline.on_tick = no_tick
@@ -292,7 +311,7 @@ class TokenMonitor:
 
     def _scrape(self) -> Scrape:
         """The ledger as of now, with all that has ended before."""
-        return self._pipeline.ask(lambda reader: take_scrape(reader, self._limits, time.time_ns()))
+        return self._pipeline.ask(lambda reader: take_scrape(reader, self.policy, time.time_ns()))
 
     def _health(self) -> HealthReading:
         pipeline = self._pipeline

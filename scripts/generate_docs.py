@@ -1,4 +1,4 @@
-"""Write the generated pages of docs/ from the code; `--check` only compares."""
+"""Write the generated pages and schemas of docs/ from the code; `--check` only compares."""
 
 from __future__ import annotations
 
@@ -11,10 +11,17 @@ import click
 
 from otel_token_monitor.cli import cli
 from otel_token_monitor.config import VARIABLES, TokenMonitorConfig
+from otel_token_monitor.snapshots.documents import (
+    DayDocument,
+    Document,
+    MonthDocument,
+    ProjectDocument,
+    json_schema,
+)
 from otel_token_monitor.views.metrics import METRICS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 ARGUMENTS = {"project", "data_dir", "host", "port", "serve", "instrumentation"}
@@ -160,13 +167,29 @@ def _helps(context: click.Context) -> Iterator[tuple[str, str]]:
     group = context.command
     assert isinstance(group, click.Group)  # noqa: S101 - asked of groups only
     for name in group.list_commands(context):
-        command = group.commands[name]
+        command = group.get_command(context, name)
+        assert command is not None  # noqa: S101 - it is in the list
         inner = click.Context(command, info_name=name, parent=context, terminal_width=96)
         inner.max_content_width = 96
         if isinstance(command, click.Group):
             yield from _helps(inner)
         else:
             yield inner.command_path.partition(" ")[2], command.get_help(inner)
+
+
+SCHEMAS: Mapping[str, type[Document]] = {
+    "day": DayDocument,
+    "month": MonthDocument,
+    "project": ProjectDocument,
+}
+
+
+def schema_pages() -> dict[str, str]:
+    """The JSON Schema of each kind of data file, by the name of its page."""
+    return {
+        f"schemas/{name}.json": json.dumps(json_schema(kind), indent=2) + "\n"
+        for name, kind in SCHEMAS.items()
+    }
 
 
 def main() -> int:
@@ -177,6 +200,7 @@ def main() -> int:
         "metrics.md": metrics_page(),
         "configuration.md": configuration_page(),
         "cli.md": commands_page(),
+        **schema_pages(),
     }
     for name, text in pages.items():
         path = DOCS / name
@@ -184,7 +208,7 @@ def main() -> int:
             continue
         stale.append(name)
         if not check:
-            DOCS.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
     if check and stale:
         print(f"out of date: {', '.join(stale)}. Run `make docs`.", file=sys.stderr)

@@ -34,14 +34,19 @@ class WatchSettings:
     level: int = logging.INFO
 
     @classmethod
-    def of(cls, config: TokenMonitorConfig, ledger_path: Path | None) -> WatchSettings:
-        """What a configuration says; `ledger_path` is None for a ledger in memory."""
+    def of(
+        cls, config: TokenMonitorConfig, ledger_path: Path | None, policy: Policy | None = None
+    ) -> WatchSettings:
+        """What a configuration says; `ledger_path` is None for a ledger in memory.
+
+        With a `policy`, that one stands in for the configuration's.
+        """
         level = logging.getLevelNamesMapping()[config.log_level]
         channels: list[Channel] = [Webhook(url) for url in config.webhook_url]
         if config.enable_file_logging and ledger_path is not None:
             channels.append(AlertLog(ledger_path.parent / "logs", level))
         return cls(
-            policy=Policy.of(config),
+            policy=Policy.of(config) if policy is None else policy,
             interval=config.monitor_interval,
             report_step=config.report_threshold if config.auto_report else None,
             channels=tuple(channels),

@@ -33,9 +33,10 @@ def description(budget: Budget, zone: ZoneInfo) -> str:
     """How much is used, where that leads, and when the budget resets."""
     limit = budget.limit
     period = _PERIODS.get(limit.window, "this month")
+    where = " in all ledgers together" if limit.scope.over_ledgers else ""
     used, whole = amount(limit.unit, budget.used), amount(limit.unit, limit.amount)
     share = percent(budget.used, limit.amount)
-    parts = [f"{used} of {whole} {_noun(limit)}used {period} ({share})"]
+    parts = [f"{used} of {whole} {_noun(limit)}used {period}{where} ({share})"]
     if budget.estimated:
         parts.append(f"{percent(budget.estimated, budget.used)} of that is estimated")
     if budget.projected is not None and budget.remaining:

@@ -51,16 +51,29 @@ class BudgetStatus(IntEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Scope:
-    """Whose calls count: those of a project, of the models that match a glob, of both; or all."""
+    """Whose calls count: those of a project, of the models that match a glob, of both; or all.
+
+    `over_ledgers`: it is the calls of several ledgers that count together.
+    """
 
     project: str | None = None
     model: str | None = None
+    over_ledgers: bool = False
 
     @property
     def kind(self) -> str:
-        """`ledger`, `project`, `model` or `project_model`."""
+        """`ledger`, `global` (several ledgers), `project`, `model` or `project_model`."""
         names = ("project" * (self.project is not None), "model" * (self.model is not None))
-        return "_".join(filter(None, names)) or "ledger"
+        return "_".join(filter(None, names)) or self._whole
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all calls count, of one ledger or of several."""
+        return self.project is None and self.model is None
+
+    @property
+    def _whole(self) -> str:
+        return "global" if self.over_ledgers else "ledger"
 
     def __str__(self) -> str:
         """Its place in a budget's name: unlike that of any other scope, whatever the names."""
@@ -69,7 +82,7 @@ class Scope:
             parts.append(f"project:{self.project.replace('%', '%25').replace('/', '%2F')}")
         if self.model is not None:
             parts.append(f"model:{self.model}")
-        return "/".join(parts) or "ledger"
+        return "/".join(parts) or self._whole
 
     def covers(self, labels: Labels) -> bool:
         """Whether calls under these labels count."""
@@ -111,7 +124,10 @@ class Limit:
 
     def document(self) -> dict[str, Any]:
         """The limit as JSON; `from_document` reads it."""
+        # Only where it says something: other releases' documents of the same limits are equal.
+        over_ledgers = {"over_ledgers": True} if self.scope.over_ledgers else {}
         return {
+            **over_ledgers,
             "project": self.scope.project,
             "model": self.scope.model,
             "unit": str(self.unit),
@@ -125,7 +141,11 @@ class Limit:
     def from_document(cls, document: dict[str, Any]) -> Limit:
         """Raises KeyError, TypeError or ValueError if it is no limit's document."""
         return cls(
-            scope=Scope(document["project"], document["model"]),
+            scope=Scope(
+                document["project"],
+                document["model"],
+                over_ledgers=document.get("over_ledgers", False) is True,
+            ),
             unit=Unit(document["unit"]),
             window=Window(document["window"]),
             amount=int(document["amount"]),

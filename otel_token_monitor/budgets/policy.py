@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -16,7 +16,7 @@ from otel_token_monitor.ledger.policies import PolicyRow
 from otel_token_monitor.usage import NANODOLLARS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from otel_token_monitor.config import TokenMonitorConfig
     from otel_token_monitor.config.limits import LimitSetting, ScopeLimits
@@ -34,6 +34,11 @@ _LIMITED: Final = {
     "monthly_cost_limit": (Unit.USD, Window.MONTH),
 }
 """What each key of the configuration limits."""
+
+_LIMITED_OVER_LEDGERS: Final = {
+    "global_daily_limit": _LIMITED["daily_limit"],
+    "global_monthly_limit": _LIMITED["monthly_limit"],
+}
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,13 @@ class Policy:
             warning=config.warning_threshold,
             critical=config.alert_threshold,
         )
+
+    @classmethod
+    def over_ledgers(cls, config: TokenMonitorConfig) -> Policy:
+        """What a configuration says of several ledgers together: its `global_…` limits."""
+        scope = Scope(over_ledgers=True)
+        limits = _scoped(config, scope, config, _LIMITED_OVER_LEDGERS)
+        return replace(cls.of(config), limits=tuple(limits))
 
     def row(self, owner: str = "default") -> PolicyRow:
         """How the ledger keeps it; `owner` is the project of the application that goes by it."""
@@ -124,9 +136,12 @@ def _limits(config: TokenMonitorConfig) -> Iterator[Limit]:
 
 
 def _scoped(
-    limits: TokenMonitorConfig | ScopeLimits, scope: Scope, config: TokenMonitorConfig
+    limits: TokenMonitorConfig | ScopeLimits,
+    scope: Scope,
+    config: TokenMonitorConfig,
+    limited: Mapping[str, tuple[Unit, Window]] = _LIMITED,
 ) -> Iterator[Limit]:
-    for key, (unit, window) in _LIMITED.items():
+    for key, (unit, window) in limited.items():
         setting: LimitSetting | None = getattr(limits, key)
         if setting is not None:
             warning, critical = setting.warning_threshold, setting.alert_threshold

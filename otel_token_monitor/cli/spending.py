@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from otel_token_monitor.budgets.windows import day_of
-from otel_token_monitor.cli.dates import day_option, zone_option
+from otel_token_monitor.cli.breakdowns import (
+    between_days,
+    by_things,
+    of_model,
+    since,
+    until,
+    zone_named,
+)
 from otel_token_monitor.cli.options import (
     as_json,
     config_file,
@@ -28,43 +35,16 @@ if TYPE_CHECKING:
 
 __all__ = ["usage"]
 
-_BY: Final = [str(by) for by in By]
-
-
-def _by_option(context: click.Context, option: click.Parameter, value: str) -> tuple[By, ...]:
-    """What sums are told apart by, each once, in the order given."""
-    choice = click.Choice(_BY, case_sensitive=False)
-    names = [choice.convert(name.strip(), option, context) for name in value.split(",")]
-    return tuple(By(name) for name in dict.fromkeys(names))
-
 
 @click.command()
 @data_dir
 @config_file
-@click.option(
-    "--by",
-    callback=_by_option,
-    default="day",
-    metavar="THINGS",
-    show_default=True,
-    help=f"What to tell apart, comma-separated: any of {', '.join(_BY)}.",
-)
-@click.option(
-    "--since",
-    callback=day_option,
-    metavar="DAY",
-    help="The first day: 2026-11-01, today, yesterday, or 7d for the last seven days. "
-    "[default: the first of the month of --until]",
-)
-@click.option("--until", callback=day_option, metavar="DAY", help="The last day. [default: today]")
-@click.option(
-    "--timezone",
-    callback=zone_option,
-    metavar="ZONE",
-    help="Where days begin and end, such as Asia/Seoul. [default: where the limits' days do]",
-)
+@by_things([by for by in By if by is not By.DIRECTORY], By.DAY)
+@since
+@until
+@zone_named("where the limits' days do")
 @of_project
-@click.option("--model", metavar="GLOB", help="Only these models, such as 'gpt-5*'.")
+@of_model
 @as_json
 @click.pass_obj
 def usage(clock: Callable[[], int], /, **options: Any) -> None:
@@ -94,15 +74,11 @@ def usage(clock: Callable[[], int], /, **options: Any) -> None:
 
 def _question(options: dict[str, Any], zone: ZoneInfo, today: date) -> Question:
     """What is asked for. Raises ClickException if the first day is after the last."""
-    until: date = today if options["until"] is None else options["until"](today)
-    since: date = until.replace(day=1) if options["since"] is None else options["since"](today)
-    if since > until:
-        message = f"--since {since} is after --until {until}: exchange them"
-        raise click.UsageError(message)
+    first, last = between_days(options, today)
     return Question(
         by=options["by"],
-        since=since,
-        until=until,
+        since=first,
+        until=last,
         zone=zone,
         project=options["project"],
         model=options["model"],

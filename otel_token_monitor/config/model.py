@@ -198,16 +198,21 @@ class TokenMonitorConfig(BaseModel):
     retention_days: Annotated[
         values.Whole, Field(ge=1, le=36500, description="a whole number of days from 1 to 36500")
     ] = 90
-    """Days that single records are kept. Checked now, used by a later release."""
+    """Days that data files, alert logs and single records are kept; sums stay."""
 
     enable_compression: Annotated[values.Flag, Field(description=_FLAG)] = False
-    """Whether what is archived is compressed. Checked now, used by a later release."""
+    """Whether data files and alert logs are compressed a week after their last day."""
 
     global_daily_limit: Annotated[values.CountLimit, Field(description=_COUNT)] = None
-    """Tokens a calendar day over several ledgers. Checked now, used by a later release."""
+    """Tokens a calendar day, of all ledgers together that a TokenSyncService follows."""
 
     global_monthly_limit: Annotated[values.CountLimit, Field(description=_COUNT)] = None
-    """Tokens a calendar month over several ledgers. Checked now, used by a later release."""
+    """Tokens a calendar month, of those."""
+
+    global_data_dir: Annotated[
+        values.Directory, Field(description="the path of a directory, or :memory:")
+    ] = "data/global_token_usage"
+    """Where the ledger is kept that has the sums of all those; a directory of its own."""
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
 

@@ -91,12 +91,18 @@ _GROUPS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
         },
     ),
     (
-        "Checked now, used by a later release.",
+        "How long files and single calls are kept, and whether old files are compressed.",
         {
             "retention_days": ...,
             "enable_compression": ...,
+        },
+    ),
+    (
+        "Limits of all ledgers together that a TokenSyncService follows, and where it keeps them.",
+        {
             "global_daily_limit": 10_000_000,
             "global_monthly_limit": 300_000_000,
+            "global_data_dir": ...,
         },
     ),
 )

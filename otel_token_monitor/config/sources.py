@@ -59,6 +59,7 @@ VARIABLES: Final = {
     "enable_compression": "TOKEN_ENABLE_COMPRESSION",
     "global_daily_limit": "GLOBAL_TOKEN_DAILY_LIMIT",
     "global_monthly_limit": "GLOBAL_TOKEN_MONTHLY_LIMIT",
+    "global_data_dir": "GLOBAL_TOKEN_DATA_DIR",
 }
 """The environment variable of each field; limits by project and by model have none."""
 

@@ -36,7 +36,7 @@ from otel_token_monitor.demo.screen import (
 )
 from otel_token_monitor.demo.server import DemoServer
 from otel_token_monitor.demo.traffic import real_calls
-from otel_token_monitor.instrumenting import ModuleAutoMonitor, instrument, uninstrument
+from otel_token_monitor.instrumenting import auto_monitor, instrument, uninstrument
 from otel_token_monitor.views.report import take_report
 from otel_token_monitor.views.terminal.texts import count_text
 
@@ -237,7 +237,7 @@ def _counting(options: Options, console: Console, base_url: str | None) -> Itera
         undo.enter_context(_quiet())
         alerts: list[Alert] = []
         # Before all else: a ledger that was kept may be beyond its limits from the start.
-        ModuleAutoMonitor().on_alert(alerts.append)
+        auto_monitor.on_alert(alerts.append)
         undo.callback(uninstrument)
         count = _Count(instrument(config=config), alerts)
         if not console.is_terminal:

@@ -6,7 +6,7 @@ import sqlite3
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from otel_token_monitor.ledger.changes import Changes, changes_after
 from otel_token_monitor.ledger.database import (
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from otel_token_monitor.usage import Used
 
-__all__ = ["Exposition", "LedgerReader"]
+__all__ = ["Brief", "Exposition", "LedgerReader"]
 
 T = TypeVar("T")
 
@@ -49,6 +49,11 @@ _TOTALS: Final = ", ".join(f"c.{name}" for name in Totals._fields)
 _SUMS: Final = ", ".join(f"sum({name})" for name in Totals._fields)
 # Each end is looked up by itself: asked for both at once, SQLite reads the whole table.
 _EXTENT: Final = "SELECT (SELECT min(quarter) FROM period), (SELECT max(quarter) FROM period)"
+# One statement: to compile three takes longer than to run them.
+_BRIEF: Final = (
+    "SELECT l.value, (SELECT p.document FROM ledger k JOIN policy p ON p.digest = k.value "
+    "WHERE k.key = 'policy'), EXISTS (SELECT 1 FROM origin) FROM ledger l WHERE l.key = 'id'"
+)
 _ORIGINS: Final = (
     "SELECT id FROM origin o WHERE EXISTS "
     "(SELECT 1 FROM imported WHERE origin = o.id AND quarter >= ? AND quarter < ?)"
@@ -62,6 +67,14 @@ class Exposition:
     ledger_id: str
     series: dict[Labels, Sums]
     health: dict[str, int]
+
+
+class Brief(NamedTuple):
+    """A ledger's id, its policy (None if it keeps none), whether calls of others may be here."""
+
+    ledger_id: str
+    policy_document: str | None
+    has_origins: bool
 
 
 class LedgerReader:
@@ -170,6 +183,12 @@ class LedgerReader:
     def ledger_id(self) -> str:
         """The ledger's random id."""
         return self._fact("id")
+
+    def brief(self) -> Brief:
+        """Who it is, in one question: for those who ask many ledgers."""
+        with self._reading() as connection:
+            ledger_id, policy, has_origins = connection.execute(_BRIEF).fetchone()
+        return Brief(ledger_id, policy, bool(has_origins))
 
     def origins(self, start_quarter: int, end_quarter: int) -> frozenset[str]:
         """The ids of other ledgers from which there are calls of these quarter-hours here."""

@@ -15,12 +15,23 @@ from otel_token_monitor.views.report import SCHEMA_VERSION
 from otel_token_monitor.views.sums import summed, totals_document
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from zoneinfo import ZoneInfo
 
     from otel_token_monitor.ledger.reader import LedgerReader
 
-__all__ = ["Breakdown", "By", "Question", "TooFineError", "take_breakdown"]
+__all__ = [
+    "TIMES",
+    "Breakdown",
+    "By",
+    "Cell",
+    "Part",
+    "Question",
+    "TooFineError",
+    "broken_down",
+    "ledger_cells",
+    "take_breakdown",
+]
 
 MOST_SPANS: Final = 10_000
 """Of time: what is asked of a ledger at once."""
@@ -40,10 +51,13 @@ class By(StrEnum):
     DAY = "day"
     MONTH = "month"
     HOUR = "hour"
+    DIRECTORY = "directory"
 
 
 TIMES: Final = (By.HOUR, By.DAY, By.MONTH)
 """Those that are times, the finest first."""
+
+_LABELS: Final = frozenset(map(By, Labels._fields))
 
 
 class TooFineError(ValueError):
@@ -71,6 +85,14 @@ class Question:
         )
 
 
+class Cell(NamedTuple):
+    """The sum of one label set, and the name of each `By` that is no label: times, a directory."""
+
+    names: Mapping[By, str]
+    labels: Labels
+    totals: Totals
+
+
 class Part(NamedTuple):
     """A sum and its key: a text for each `By` of the question."""
 
@@ -80,13 +102,14 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Breakdown:
-    """The answer: no part is without a call.
+    """The answer: no part is without a call. `timezone` is None where days are of several zones.
 
-    They are in order of the first thing the question is by, then of the second, and so on: times
+    Parts are in order of the first thing the question is by, then of the second, and so on: times
     as they follow one another, all else by tokens, most first.
     """
 
     question: Question
+    timezone: str | None
     parts: tuple[Part, ...]
 
     @property
@@ -99,7 +122,7 @@ class Breakdown:
         asked = self.question
         return {
             "schema_version": SCHEMA_VERSION,
-            "timezone": asked.zone.key,
+            "timezone": self.timezone,
             "since": asked.since.isoformat(),
             "until": asked.until.isoformat(),
             "project": asked.project,
@@ -115,10 +138,31 @@ class Breakdown:
 
 def take_breakdown(reader: LedgerReader, question: Question) -> Breakdown:
     """Ask a ledger, all of it as of one moment. Raises LedgerError or TooFineError."""
+    return broken_down(question, ledger_cells(reader, question), timezone=question.zone.key)
+
+
+def ledger_cells(reader: LedgerReader, question: Question) -> list[Cell]:
+    """What a ledger has of the days of a question, all of it as of one moment.
+
+    Which projects and models it is about is left to `broken_down`. Raises LedgerError, or
+    TooFineError before the ledger is asked.
+    """
     spans = _spans(question)
     with reader.moment():
-        parts = [part for span in spans for part in _parts(reader, question, span)]
-    return Breakdown(question=question, parts=tuple(_ordered(parts, question.by)))
+        return [cell for span in spans for cell in _cells(reader, span)]
+
+
+def broken_down(question: Question, cells: Iterable[Cell], *, timezone: str | None) -> Breakdown:
+    """The cells that a question asks for, added up by what it tells apart."""
+    groups: dict[tuple[str, ...], list[Totals]] = {}
+    for names, labels, totals in cells:
+        if question.asks_for(labels):
+            key = tuple(getattr(labels, by) if by in _LABELS else names[by] for by in question.by)
+            groups.setdefault(key, []).append(totals)
+    parts = [Part(key, summed(sums)) for key, sums in groups.items()]
+    return Breakdown(
+        question=question, timezone=timezone, parts=tuple(_ordered(parts, question.by))
+    )
 
 
 class _Named(NamedTuple):
@@ -128,17 +172,10 @@ class _Named(NamedTuple):
     names: dict[By, str]
 
 
-def _parts(reader: LedgerReader, question: Question, named: _Named) -> list[Part]:
-    """The sums of one span by the rest of the question."""
+def _cells(reader: LedgerReader, named: _Named) -> Iterator[Cell]:
     start, end = (time_ns // _QUARTER_NS for time_ns in named.span)
-    groups: dict[tuple[str, ...], list[Totals]] = {}
-    for labels, totals in sorted(reader.totals(start, end).items()):
-        if question.asks_for(labels):
-            key = tuple(
-                named.names[by] if by in TIMES else getattr(labels, by) for by in question.by
-            )
-            groups.setdefault(key, []).append(totals)
-    return [Part(key, summed(sums)) for key, sums in groups.items()]
+    for labels, totals in reader.totals(start, end).items():
+        yield Cell(named.names, labels, totals)
 
 
 def _ordered(parts: list[Part], by: tuple[By, ...]) -> list[Part]:

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_token_monitor.budgets.evaluation import Budget, evaluate, window_totals, worst
-from otel_token_monitor.budgets.limits import BudgetStatus, Scope, Unit
+from otel_token_monitor.budgets.limits import BudgetStatus, Unit
 from otel_token_monitor.budgets.policy import Policy
 from otel_token_monitor.budgets.windows import Span, Window, day_of, span_of
 from otel_token_monitor.usage import QUARTER_SECONDS, Labels, Totals
@@ -114,7 +114,7 @@ class Report:
             (
                 budget
                 for budget in self.budgets
-                if budget.limit.scope == Scope(self.project)
+                if (budget.limit.scope.project, budget.limit.scope.model) == (self.project, None)
                 and (budget.limit.unit, budget.limit.window) == (Unit.TOKENS, window)
             ),
             None,

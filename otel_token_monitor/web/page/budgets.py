@@ -82,11 +82,13 @@ def badge(status: BudgetStatus) -> str:
 
 
 def scope_html(scope: Scope) -> str:
-    """Whose calls count: `checkout`, `gpt-5*`, both, or `Everything`."""
+    """Whose calls count: `checkout`, `gpt-5*`, both; or `Everything`, `All ledgers`."""
     names = [
         f"<bdi>{html(name)}</bdi>" for name in (scope.project, scope.model) if name is not None
     ]
-    return ' <span class="soft">·</span> '.join(names) or "Everything"
+    return ' <span class="soft">·</span> '.join(names) or (
+        "All ledgers" if scope.over_ledgers else "Everything"
+    )
 
 
 def _folded(budgets: Sequence[Budget], zone: ZoneInfo) -> str:

@@ -146,11 +146,14 @@ def test_the_document_has_a_version_and_the_sums_of_every_view() -> None:
             "output_reasoning": 5,
         },
         "estimated_tokens": 0,
+        "estimated_input_tokens": 0,
+        "estimated_output_tokens": 0,
         "requests": 1,
         "errors": 0,
         "unmetered_requests": 0,
         "unpriced_requests": 0,
         "cost_usd": 0.0015,
+        "cost_nanousd": 1_500_000,
     }
     assert usage("--by", "model") == {
         "schema_version": 2,

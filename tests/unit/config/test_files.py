@@ -74,7 +74,7 @@ def test_a_wrong_value_that_does_not_come_into_effect(write: Write) -> None:
 
 def test_an_unknown_key_is_told_what_is_close(write: Write) -> None:
     assert faults(file=write("c.yaml", "data_dri: x")) == (
-        "c.yaml: data_dri is unknown; did you mean data_dir?",
+        "c.yaml: data_dri is unknown; did you mean data_dir or global_data_dir?",
     )
 
 

@@ -62,6 +62,7 @@ def test_nothing_given_means_defaults() -> None:
         "enable_compression": False,
         "global_daily_limit": None,
         "global_monthly_limit": None,
+        "global_data_dir": "data/global_token_usage",
     }
 
 
@@ -116,6 +117,7 @@ def test_the_environment_gives_every_field() -> None:
         "TOKEN_ENABLE_COMPRESSION": "true",
         "GLOBAL_TOKEN_DAILY_LIMIT": "9",
         "GLOBAL_TOKEN_MONTHLY_LIMIT": "10",
+        "GLOBAL_TOKEN_DATA_DIR": "all",
     }
     assert environ.keys() | {"TOKEN_ALERTS_TOKEN"} == set(VARIABLES.values())
     assert load(environ) == TokenMonitorConfig(
@@ -153,6 +155,7 @@ def test_the_environment_gives_every_field() -> None:
         enable_compression=True,
         global_daily_limit=LimitSetting(limit=9),
         global_monthly_limit=LimitSetting(limit=10),
+        global_data_dir="all",
     )
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
+from hypothesis import given, strategies
+
 from otel_token_monitor.usage import Labels, Totals
-from otel_token_monitor.views.sums import cost_usd, grouped, summed, totals_document
+from otel_token_monitor.views.sums import cost_usd, grouped, summed, totals_document, totals_of
 
 MINI = Labels("checkout", "openai", "gpt-5-mini", "chat/completions")
 NANO = Labels("checkout", "openai", "gpt-5-nano", "responses")
@@ -54,9 +58,18 @@ def test_the_document() -> None:
             "output_reasoning": 5,
         },
         "estimated_tokens": 13,
+        "estimated_input_tokens": 6,
+        "estimated_output_tokens": 7,
         "requests": 17,
         "errors": 9,
         "unmetered_requests": 10,
         "unpriced_requests": 12,
         "cost_usd": 0.011,
+        "cost_nanousd": 11_000_000,
     }
+
+
+@given(strategies.lists(strategies.integers(0, 2**53), min_size=12, max_size=12))
+def test_nothing_is_lost_in_the_document(columns: list[int]) -> None:
+    totals = Totals(*columns)
+    assert totals_of(json.loads(json.dumps(totals_document(totals)))) == totals

@@ -1,0 +1,1 @@
+"""Sums over many data directories: those of ledgers, or of data files only."""

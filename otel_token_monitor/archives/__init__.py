@@ -1,0 +1,1 @@
+"""Single calls in files: written from a ledger, and read into one."""
