@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final, cast
 
 from otel_token_monitor.archives.contents import Contents, Days, Written
 from otel_token_monitor.archives.formats import Format
@@ -14,10 +15,12 @@ from otel_token_monitor.usage import QUARTER_SECONDS
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from otel_token_monitor.archives.contents import Progress
     from otel_token_monitor.ledger.reader import LedgerReader
+
+    _Rows = Generator[tuple[Any, ...]]
 
 __all__ = ["Exported", "export_file", "export_to"]
 
@@ -70,26 +73,24 @@ def export_to(  # noqa: PLR0913 - the last two are settings, given by name
     with reader.moment():
         if form is Format.OPENMETRICS:
             return _export_counters(file, reader, days, now_ns, on_progress)
-        return _writers()[form](file, _contents(reader, days, on_progress))
+        start_ns, end_ns = days.span
+        calls = cast("_Rows", reader.calls(start_ns, end_ns))
+        sums = cast("_Rows", reader.sums_without_calls(*_quarters(days)))
+        # Closed at once when writing fails, not when the ledger has been closed before.
+        with closing(calls), closing(sums):
+            ledger, on_calls = reader.ledger_id(), _on_calls(reader, days, on_progress)
+            return _writers()[form](file, Contents(ledger, days, calls, sums, on_calls))
 
 
-def _contents(reader: LedgerReader, days: Days, on_progress: Progress) -> Contents:
+def _on_calls(
+    reader: LedgerReader, days: Days, on_progress: Progress
+) -> Callable[[tuple[Any, ...]], None]:
+    """What tells of progress, by the time of the last call of a batch."""
     start_ns, end_ns = days.span
-    quarters = _quarters(days)
-    extent = reader.extent() or quarters
+    extent = reader.extent() or _quarters(days)
     first_ns = max(start_ns, extent[0] * QUARTER_SECONDS * _NANO)
     last_ns = max(min(end_ns, (extent[1] + 1) * QUARTER_SECONDS * _NANO), first_ns + 1)
-
-    def on_calls(row: tuple[Any, ...]) -> None:
-        on_progress((instant(row[0]) - first_ns) / (last_ns - first_ns))
-
-    return Contents(
-        ledger=reader.ledger_id(),
-        days=days,
-        calls=reader.calls(start_ns, end_ns),
-        sums=reader.sums_without_calls(*quarters),
-        on_calls=on_calls,
-    )
+    return lambda row: on_progress((instant(row[0]) - first_ns) / (last_ns - first_ns))
 
 
 def _export_counters(

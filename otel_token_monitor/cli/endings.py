@@ -40,17 +40,19 @@ class Commands(click.Group):
     ) -> None:
         super().__init__(*args, **kwargs)
         self._homes = homes
+        for name in homes:
+            # A stand-in, by which a misspelt name is recognised.
+            self.add_command(click.Command(name))
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The commands in the order of the table."""
+        """The commands in the order in which they were added: the most used first."""
         del ctx
-        return list(self._homes)
+        return list(self.commands)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of a name; None if there is none."""
-        del ctx
         if cmd_name not in self._homes:
-            return None
+            return super().get_command(ctx, cmd_name)
         module, name = self._homes[cmd_name]
         command: click.Command = getattr(import_module(module), name)
         return command

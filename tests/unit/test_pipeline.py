@@ -89,6 +89,8 @@ def test_the_thread_writes_by_itself(make: Make, file: Location) -> None:
     calls_of(tracer, 10)
     reader = LedgerReader(file)
     eventually(lambda: _known(reader) == 10)
+    # The thread notes it just after others can see what it wrote.
+    eventually(lambda: pipeline.last_write_ns is not None)
     assert pipeline.last_write_ns is not None
     assert abs(pipeline.last_write_ns - time.time_ns()) < 10**10
     reader.close()

@@ -4,19 +4,26 @@
 
 from __future__ import annotations
 
+import errno
+import gc
+import io
 import random
 import tempfile
 import zipfile
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from otel_token_monitor.archives.errors import BrokenFileError
+from otel_token_monitor.archives.exporting import export_to
 from otel_token_monitor.archives.formats import Format
 from otel_token_monitor.archives.importing import ArchiveImport
+from otel_token_monitor.ledger.database import Location
 from otel_token_monitor.ledger.errors import ImportRefusedError
 from otel_token_monitor.ledger.importing import ImportResult
+from otel_token_monitor.ledger.reader import LedgerReader
 from otel_token_monitor.usage import TokenUsage
 from tests.unit.archives.shelves import (
     EVER,
@@ -313,3 +320,22 @@ def test_a_failed_export_leaves_the_file_that_was_there(tmp_path: Path) -> None:
         "before",
         ["calls.json"],
     )
+
+
+class _Full(io.BytesIO):
+    """A disk that is full after some writes."""
+
+    def write(self, content: Any, /) -> int:
+        if self.tell() > 100_000:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(content)
+
+
+@pytest.mark.parametrize("form", [Format.JSON, Format.CSV])
+def test_a_disk_that_fills_up_leaves_nothing_open(tmp_path: Path, form: Format) -> None:
+    write(tmp_path, *[record(n, time_ns=NOON + n) for n in range(2000)])
+    reader = LedgerReader(Location.in_directory(tmp_path))
+    with closing(reader), pytest.raises(OSError, match="No space left"):
+        export_to(_Full(), reader, EVER, form, now_ns=NOON)
+    # What was still open would complain now, and a warning fails a test.
+    gc.collect()

@@ -13,7 +13,7 @@ from otel_token_monitor.budgets.windows import Window
 from otel_token_monitor.usage import Labels, Totals
 
 NAMES = st.text(min_size=1, max_size=8) | st.sampled_from(["a/b", "a%2Fb", "model:x", "a/model:b"])
-SCOPES = st.builds(Scope, st.none() | NAMES, st.none() | NAMES)
+SCOPES = st.builds(Scope, st.none() | NAMES, st.none() | NAMES) | st.just(Scope(over_ledgers=True))
 
 
 def tokens(amount: int, warning: float = 0.8, critical: float = 0.9) -> Limit:
@@ -52,6 +52,7 @@ def test_no_threshold_is_rounded(amount: int, percents: list[int], used: int) ->
     ("scope", "name"),
     [
         (Scope(), "ledger/tokens/day"),
+        (Scope(over_ledgers=True), "global/tokens/day"),
         (Scope("checkout"), "project:checkout/tokens/day"),
         (Scope(None, "gpt-5*"), "model:gpt-5*/tokens/day"),
         (Scope("a/b%", "openai/gpt-5"), "project:a%2Fb%25/model:openai/gpt-5/tokens/day"),
@@ -59,6 +60,39 @@ def test_no_threshold_is_rounded(amount: int, percents: list[int], used: int) ->
 )
 def test_a_budget_has_a_name_that_people_can_read(scope: Scope, name: str) -> None:
     assert Limit(scope, Unit.TOKENS, Window.DAY, 1).budget == name
+
+
+@pytest.mark.parametrize(
+    ("scope", "kind", "whole"),
+    [
+        (Scope(), "ledger", True),
+        (Scope(over_ledgers=True), "global", True),
+        (Scope("shop"), "project", False),
+        (Scope(None, "gpt-5*"), "model", False),
+        (Scope("shop", "gpt-5*"), "project_model", False),
+    ],
+)
+def test_the_kind_of_a_scope(scope: Scope, kind: str, *, whole: bool) -> None:
+    assert (scope.kind, scope.is_whole) == (kind, whole)
+
+
+@pytest.mark.parametrize("over_ledgers", [False, True])
+def test_a_limit_as_a_document(*, over_ledgers: bool) -> None:
+    limit = Limit(Scope(over_ledgers=over_ledgers), Unit.TOKENS, Window.DAY, 5, 0.5, 1.0)
+    document = limit.document()
+    assert Limit.from_document(document) == limit
+    # Without the key it is as earlier releases wrote it.
+    assert document.pop("over_ledgers", False) is over_ledgers
+    assert document == {
+        "project": None,
+        "model": None,
+        "unit": "tokens",
+        "window": "day",
+        "amount": 5,
+        "warning": 0.5,
+        "critical": 1.0,
+    }
+    assert Limit.from_document(document).scope == Scope()
 
 
 @given(one=SCOPES, two=SCOPES)
@@ -70,6 +104,7 @@ def test_no_two_scopes_have_the_same_name(one: Scope, two: Scope) -> None:
     ("scope", "covered"),
     [
         (Scope(), True),
+        (Scope(over_ledgers=True), True),
         (Scope("shop"), True),
         (Scope("sho*"), False),
         (Scope(None, "gpt-5*"), True),

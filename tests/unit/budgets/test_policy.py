@@ -97,3 +97,30 @@ def test_nothing_secret_is_in_it() -> None:
 def test_a_document_that_is_none_is_said_to_be_unreadable(document: str) -> None:
     with pytest.raises(LedgerVersionError, match="upgrade otel-token-monitor"):
         Policy.from_document(document)
+
+
+def test_limits_over_several_ledgers_are_a_policy_of_their_own() -> None:
+    given = config(
+        daily_limit=1,
+        projects={"shop": {"daily_limit": 1}},
+        global_daily_limit={"limit": 100, "alert_threshold": 1},
+        global_monthly_limit=3000,
+        warning_threshold=0.5,
+        timezone="Asia/Seoul",
+    )
+    everywhere = Scope(over_ledgers=True)
+    policy = Policy.over_ledgers(given)
+    assert policy == Policy(
+        limits=(
+            Limit(everywhere, Unit.TOKENS, Window.DAY, 100, warning=0.5, critical=1.0),
+            Limit(everywhere, Unit.TOKENS, Window.MONTH, 3000, warning=0.5, critical=0.9),
+        ),
+        timezone="Asia/Seoul",
+        warning=0.5,
+        critical=0.9,
+    )
+    assert Policy.from_document(policy.row().document) == policy
+    assert [limit.budget for limit in Policy.of(given).limits] == [
+        "ledger/tokens/day",
+        "project:shop/tokens/day",
+    ]

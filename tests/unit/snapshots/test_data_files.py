@@ -313,7 +313,11 @@ def test_of_a_plain_and_a_compressed_file_the_plain_one_holds(desk: Desk) -> Non
     assert found.total.total_tokens == 1
 
 
-@pytest.mark.parametrize("content", [b"", b"no gzip", gzip.compress(b"{}" * 1000)[:-9]])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no gzip", gzip.compress(b"{}" * 1000, mtime=0)[:-9]],
+    ids=["empty", "no gzip", "cut off"],
+)
 def test_a_broken_compressed_file_is_set_aside(desk: Desk, content: bytes) -> None:
     packed = desk.directory / "usage_2026-10-05.json.gz"
     packed.write_bytes(content)
