@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 
 from benchmarks.measure import Row, ratio_row
 from otel_token_monitor.archives.contents import Days
-from otel_token_monitor.archives.exporting import export
+from otel_token_monitor.archives.exporting import export_file
 from otel_token_monitor.archives.formats import Format
 from otel_token_monitor.archives.importing import ArchiveImport
 from otel_token_monitor.ledger.batch import Batch
@@ -129,7 +129,7 @@ def _export(root: Path, form: Format) -> float:
     days = Days(_FIRST, _FIRST + timedelta(days=_DAYS - 1), ZoneInfo("UTC"))
     with closing(LedgerReader(Location.in_directory(root / "full"))) as reader:
         begin = time.process_time()
-        done = export(reader, days, form, root / f"calls.{form}", now_ns=time.time_ns())
+        done = export_file(reader, days, form, root / f"calls.{form}", now_ns=time.time_ns())
         taken = time.process_time() - begin
     assert (done.calls, done.sums) == (RECORDS, 0)
     return taken

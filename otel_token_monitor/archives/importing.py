@@ -60,7 +60,9 @@ class ArchiveImport:
         """Import it within a write transaction that the caller commits; raises the same."""
         with self._path.open("rb") as file:
             staged = LedgerImport(connection)
-            return self._explained(lambda: staged.apply(self._fill(file, staged)))
+            result = self._explained(lambda: staged.apply(self._fill(file, staged)))
+            staged.drop()
+            return result
 
     def _fill(self, file: IO[bytes], staged: LedgerImport) -> ImportPlan:
         size = max(os.fstat(file.fileno()).st_size, 1)

@@ -57,8 +57,8 @@ class Staged(Protocol):
     def place(self, labels: tuple[str, str, str, str]) -> int:
         """What stands for labels in the rows."""
 
-    def add_calls(self, rows: Iterable[Sequence[Any]]) -> None:
-        """Put calls aside."""
+    def add_calls(self, columns: Sequence[Sequence[Any]]) -> None:
+        """Put calls aside, column by column."""
 
     def add_sums(self, rows: Iterable[Sequence[Any]]) -> None:
         """Put sums aside."""
@@ -102,14 +102,14 @@ class Intake:
     def add_calls(self, calls: list[Call], lines: Sequence[int], *, printable: bool) -> None:
         """Take calls, each with its line; `printable`: all of their texts are known to be that."""
         try:
-            rows = self._call_rows(calls, lines, printable=printable)
+            columns = self._columns(calls, lines, printable=printable)
         except UnfitError as error:
             if len(calls) == 1:
                 raise self.broken(lines[0], str(error), error.remedy) from error
             for call, line in zip(calls, lines, strict=True):
                 self.add_calls([call], [line], printable=False)
             return
-        self._staged.add_calls(rows)
+        self._staged.add_calls(columns)
         self.calls += len(calls)
         self._on_progress()
 
@@ -168,10 +168,10 @@ class Intake:
             raise self.broken(lines[2], reason)
         return source
 
-    def _call_rows(
+    def _columns(
         self, calls: list[Call], lines: Sequence[int], *, printable: bool
-    ) -> Iterable[tuple[Any, ...]]:
-        """The rows for the ledger. Raises UnfitError."""
+    ) -> Sequence[Sequence[Any]]:
+        """What the ledger takes of them. Raises UnfitError."""
         columns = columns_of(calls)
         nonces = _nonces(columns[1])
         times = self._times.instants(columns[0])
@@ -181,7 +181,7 @@ class Intake:
         places = self._places_of([*zip(*columns[2:_REST], strict=True)])
         self._span(times, lines)
         estimated = [1 if value else 0 for value in columns[_ESTIMATED]]
-        return zip(
+        return [
             times,
             nonces,
             places,
@@ -189,8 +189,7 @@ class Intake:
             estimated,
             *columns[_ESTIMATED + 1 :],
             lines,
-            strict=True,
-        )
+        ]
 
     def _sum_row(self, one: Sum, line: int) -> tuple[Any, ...]:
         """The row for the ledger. Raises UnfitError."""

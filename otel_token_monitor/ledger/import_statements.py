@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from otel_token_monitor.ledger.single_calls import QUARTER_NS
 from otel_token_monitor.ledger.window_sums import TOTALS_OF_RECORD
-from otel_token_monitor.usage import Labels, Totals
+from otel_token_monitor.usage import Labels, TokenUsage, Totals
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 FILE: Final = "file"
 """The kind of an origin whose calls came in files."""
@@ -18,11 +21,13 @@ RECORD: Final = (
     "unmetered, response_model, response_id, duration_ns, first_token_ns, error_type, "
     "cost_nanousd, trace_id, span_id"
 )
+COLUMNS_OF_CALL: Final = ("time_ns", "nonce", "place", *RECORD.split(", "), "line")
 FIELDS: Final = tuple(RECORD.split(", "))
 LABELS: Final = ", ".join(Labels._fields)
 TOTALS: Final = ", ".join(Totals._fields)
 _SUMS: Final = Totals._fields
 
+TABLES: Final = ("staged_labels", "staged_call", "staged_sum", "staged_period")
 STAGES: Final = (
     # `place` stands for the labels until these have an id in the ledger.
     f"CREATE TEMP TABLE staged_labels (place INTEGER PRIMARY KEY, {LABELS}, label_set_id)",
@@ -30,7 +35,6 @@ STAGES: Final = (
     f"CREATE TEMP TABLE staged_sum (quarter, origin, place, {TOTALS}, line)",
     f"CREATE TEMP TABLE staged_period (quarter, place, calls, {TOTALS})",
 )
-STAGE_CALL: Final = f"INSERT INTO staged_call VALUES ({', '.join('?' * (len(FIELDS) + 4))})"
 STAGE_SUM: Final = f"INSERT INTO staged_sum VALUES ({', '.join('?' * (len(Totals._fields) + 4))})"
 
 ADD_LABELS: Final = (
@@ -52,19 +56,37 @@ CONFLICT: Final = (
     f"WHERE (r.label_set_id, {', '.join(f'r.{name}' for name in FIELDS)}) "
     f"IS NOT (l.label_set_id, {', '.join(f'c.{name}' for name in FIELDS)}) LIMIT 1"
 )
+KNOWN: Final = (
+    "SELECT count(*) FROM staged_call c JOIN record r "
+    "ON r.time_ns = c.time_ns AND r.nonce = c.nonce"
+)
+# Some at a time: SQLite keeps in memory which rows it is about to delete.
 DROP_KNOWN: Final = (
-    "DELETE FROM staged_call WHERE EXISTS (SELECT 1 FROM record r "
+    "DELETE FROM staged_call WHERE rowid > ? AND rowid <= ? AND EXISTS (SELECT 1 FROM record r "
     "WHERE r.time_ns = staged_call.time_ns AND r.nonce = staged_call.nonce)"
 )
 TWICE: Final = (
     "SELECT max(line) FROM staged_call GROUP BY time_ns, nonce HAVING count(*) > 1 LIMIT 1"
 )
-# By place, not by label set: joined here, each call would be looked up.
-GROUP: Final = (
-    f"INSERT INTO staged_period SELECT time_ns / {QUARTER_NS}, place, count(*), "
-    + ", ".join(f"coalesce(sum({TOTALS_OF_RECORD[name]}), 0)" for name in Totals._fields)
-    + " FROM staged_call GROUP BY 1, 2"
+HAS_ESTIMATES: Final = "SELECT EXISTS (SELECT 1 FROM staged_call WHERE estimated)"
+
+
+def _group(sums: Mapping[str, str]) -> str:
+    # By place, not by label set: joined here, each call would be looked up.
+    return (
+        f"INSERT INTO staged_period SELECT time_ns / {QUARTER_NS}, place, count(*), "
+        + ", ".join(f"coalesce(sum({sums[name]}), 0)" for name in Totals._fields)
+        + " FROM staged_call GROUP BY 1, 2"
+    )
+
+
+GROUP: Final = _group(TOTALS_OF_RECORD)
+GROUP_EXACT: Final = _group(
+    TOTALS_OF_RECORD
+    | {part: part for part in TokenUsage._fields}
+    | dict.fromkeys(("estimated_input", "estimated_output"), "0")
 )
+"""The same, where no usage is estimated: in half the time."""
 ADD_RECORDS: Final = (
     f"INSERT INTO record (time_ns, nonce, label_set_id, {RECORD}) "
     f"SELECT time_ns, nonce, label_set_id, {RECORD} "

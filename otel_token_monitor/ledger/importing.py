@@ -13,9 +13,11 @@ and sums that could repeat calls which are here already are refused.
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
+from itertools import compress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from otel_token_monitor.ledger import import_statements as sql
@@ -35,6 +37,7 @@ __all__ = ["ImportPlan", "ImportResult", "LedgerImport", "import_into"]
 
 # Others write all the time: an import waits for its turn.
 _BUSY_MS: Final = 60_000
+_DROPPED_AT_ONCE: Final = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +74,11 @@ def import_into(location: Location, fill: Callable[[LedgerImport], ImportPlan]) 
     with closing(connect(location)) as connection:
         try:
             connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
-            staged = LedgerImport(connection)
-            plan = fill(staged)
+            # It touches temporary tables only, and locks nothing.
+            with transaction(connection, "DEFERRED"):
+                staged = LedgerImport(connection)
+                plan = fill(staged)
+                staged.group()
             with transaction(connection):
                 return staged.apply(plan)
         except sqlite3.Error as error:
@@ -85,11 +91,15 @@ class LedgerImport:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._places: dict[tuple[str, ...], int] = {}
-        connection.execute("PRAGMA temp.journal_mode = OFF").fetchone()
-        for name in ("staged_labels", "staged_call", "staged_sum", "staged_period"):
-            connection.execute(f"DROP TABLE IF EXISTS temp.{name}")
+        self._grouped = False
+        self.drop()
         for statement in sql.STAGES:
             connection.execute(statement)
+
+    def drop(self) -> None:
+        """Forget what was put aside, on a connection that goes on being used."""
+        for name in sql.TABLES:
+            self._connection.execute(f"DROP TABLE IF EXISTS temp.{name}")
 
     def place(self, labels: tuple[str, str, str, str]) -> int:
         """What stands for project, provider, model and endpoint in the rows."""
@@ -101,15 +111,23 @@ class LedgerImport:
             )
         return place
 
-    def add_calls(self, rows: Iterable[Sequence[Any]]) -> None:
-        """Put calls aside: (time_ns, nonce, place, *fields of a record from `source` on, line)."""
-        with self._together():
-            self._connection.executemany(sql.STAGE_CALL, rows)
+    def add_calls(self, columns: Sequence[Sequence[Any]]) -> None:
+        """Put calls aside: the values of many for each of `COLUMNS_OF_CALL`."""
+        # Python looks for an adapter for each None that it hands to SQLite.
+        given = tuple(values.count(None) < len(values) for values in columns)
+        rows = zip(*compress(columns, given), strict=True)
+        self._connection.executemany(_staging(given), rows)
 
     def add_sums(self, rows: Iterable[Sequence[Any]]) -> None:
         """Put sums of calls without records aside: (quarter, origin, place, *Totals, line)."""
-        with self._together():
-            self._connection.executemany(sql.STAGE_SUM, rows)
+        self._connection.executemany(sql.STAGE_SUM, rows)
+
+    def group(self) -> None:
+        """Add the calls up: what can be done before anybody has to wait."""
+        (estimates,) = self._connection.execute(sql.HAS_ESTIMATES).fetchone()
+        self._connection.execute("DELETE FROM staged_period")
+        self._connection.execute(sql.GROUP if estimates else sql.GROUP_EXACT)
+        self._grouped = True
 
     def apply(self, plan: ImportPlan) -> ImportResult:
         """Take in what was put aside, within a write transaction that the caller commits.
@@ -124,25 +142,16 @@ class LedgerImport:
         self._drop_known()
         own_id = self._own_id()
         sums = list(self._new_sums(own_id))
+        if not self._grouped:
+            self.group()
         if plan.origin != own_id:
             self._note_calls(plan.origin)
-        else:
-            self._connection.execute(sql.GROUP)
         self._note_sums(sums, own_id)
         calls = self._add_records()
         touched |= self._add_periods(sums)
         rewritten(self._connection, touched)
         known = staged - calls - len(sums)
         return ImportResult(calls=calls, sums=len(sums), known=known, replaced=replaced)
-
-    @contextmanager
-    def _together(self) -> Iterator[None]:
-        """One transaction for many rows; it touches temporary tables only, and locks nothing."""
-        if self._connection.in_transaction:
-            yield
-            return
-        with transaction(self._connection, "DEFERRED"):
-            yield
 
     def _refuse_pruned(self, plan: ImportPlan) -> None:
         """Refuse calls of a time of which single calls are not known any more."""
@@ -181,6 +190,9 @@ class LedgerImport:
         (overlap,) = self._connection.execute(sql.OVERLAP).fetchone()
         if not overlap:
             return
+        (known,) = self._connection.execute(sql.KNOWN).fetchone()
+        if not known:
+            return
         conflict = self._connection.execute(sql.CONFLICT).fetchone()
         if conflict is not None:
             raise ImportRefusedError(
@@ -189,7 +201,13 @@ class LedgerImport:
                 conflict[0],
             )
         self._refuse_twice()
-        self._connection.execute(sql.DROP_KNOWN)
+        staged = self._count("staged_call")
+        if known == staged:
+            self._connection.execute("DELETE FROM staged_call")
+        else:
+            for first in range(0, staged, _DROPPED_AT_ONCE):
+                self._connection.execute(sql.DROP_KNOWN, (first, first + _DROPPED_AT_ONCE))
+        self._grouped = False
 
     def _new_sums(self, own_id: str) -> Iterator[_NewSum]:
         """The sums that are not here; refuses those that may repeat calls which are."""
@@ -233,7 +251,6 @@ class LedgerImport:
                 f"what is here (merge=False, --replace)",
                 within[0],
             )
-        self._connection.execute(sql.GROUP)
         self._connection.execute(sql.NOTE_CALLS, (origin,))
 
     def _note_sums(self, sums: list[_NewSum], own_id: str) -> None:
@@ -282,6 +299,13 @@ class LedgerImport:
 
     def _count(self, table: str) -> int:
         return int(self._connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608 - names of this module
+
+
+@cache
+def _staging(given: tuple[bool, ...]) -> str:
+    """The statement that puts calls aside of which only some columns are given."""
+    marks = ", ".join("?" if is_given else "NULL" for is_given in given)
+    return f"INSERT INTO staged_call VALUES ({marks})"  # noqa: S608 - marks only
 
 
 class _NewSum(NamedTuple):

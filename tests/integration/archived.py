@@ -8,10 +8,12 @@ import json
 import sqlite3
 import subprocess
 import sys
+import time
 import zipfile
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from otel_token_monitor.ledger.batch import Batch
@@ -33,6 +35,7 @@ __all__ = [
     "command",
     "fingerprint",
     "history",
+    "history_days",
     "read",
     "seed",
     "started",
@@ -41,8 +44,8 @@ __all__ = [
 FORMATS = ("json", "csv", "zip")
 PARTS = TokenUsage._fields
 _DAY_NS = 86_400 * 1_000_000_000
-_AGO_NS = 40 * _DAY_NS
-_DAYS = 10
+_AGO_DAYS = 40
+HISTORY_DAYS = 10
 
 
 @dataclass(frozen=True)
@@ -57,23 +60,27 @@ class Exported:
         """What both add up to: tokens of each kind, requests, cost."""
         found: Counter[str] = Counter()
         for call in self.calls:
-            estimated = bool(call.get("estimated"))
-            usage = {part: int(call.get(part) or 0) for part in PARTS}
-            if estimated:
-                found["estimated_input"] += sum(usage[part] for part in PARTS[:3])
-                found["estimated_output"] += sum(usage[part] for part in PARTS[3:])
-            else:
-                found.update(usage)
-            found[f"requests_{call['status']}"] += 1
-            cost = call.get("cost_nanousd")
-            found["cost_nanousd"] += int(cost or 0)
-            found["unpriced_requests"] += cost in {None, ""}
-            found["unmetered_requests"] += bool(call.get("unmetered"))
+            found.update(_totals_of(call))
         for one in self.sums:
             for name, value in one.items():
                 if name not in {"kind", "time", "ledger", *Labels._fields} and value:
                     found[name] += int(value)
         return +found
+
+
+def _totals_of(call: dict[str, Any]) -> Counter[str]:
+    is_known = call.get("input") not in {None, ""}
+    usage = [int(call.get(part) or 0) for part in PARTS]
+    is_estimated = bool(call.get("estimated"))
+    found = Counter(dict(zip(PARTS, usage, strict=True)) if not is_estimated else {})
+    if is_estimated:
+        found["estimated_input"], found["estimated_output"] = sum(usage[:3]), sum(usage[3:])
+    cost = call.get("cost_nanousd") or None
+    found["cost_nanousd"] = int(cost or 0)
+    found["unpriced_requests"] = is_known and cost is None
+    found["unmetered_requests"] = bool(call.get("unmetered"))
+    found[f"requests_{call['status']}"] = 1
+    return found
 
 
 def read(path: Path) -> Exported:
@@ -96,9 +103,7 @@ def read(path: Path) -> Exported:
     return Exported(document["calls"], document["sums"], document["count"])
 
 
-def started(
-    *arguments: str | Path, env: Mapping[str, str] | None = None
-) -> subprocess.Popen[str]:
+def started(*arguments: str | Path, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
     """A command of ours, running in a process of its own."""
     return subprocess.Popen(
         [sys.executable, "-m", "otel_token_monitor", *arguments],
@@ -110,9 +115,7 @@ def started(
     )
 
 
-def command(
-    *arguments: str | Path, env: Mapping[str, str] | None = None
-) -> tuple[int, str, str]:
+def command(*arguments: str | Path, env: Mapping[str, str] | None = None) -> tuple[int, str, str]:
     """A command of ours, run to its end: exit code, what it printed, what it complained of."""
     with started(*arguments, env=env) as process:
         try:
@@ -124,16 +127,22 @@ def command(
 
 def history(number: int, *, first: int = 0) -> list[UsageRecord]:
     """Calls of ten days, over a month ago: of all kinds, evenly spread; nonces from `first` on."""
-    step = _DAYS * _DAY_NS // max(number, 1)
+    begin = time.time_ns() // _DAY_NS * _DAY_NS - _AGO_DAYS * _DAY_NS
     return [
-        _of_a_kind(record, record.nonce % 7)._replace(
-            time_ns=record.time_ns - _AGO_NS + index * step
-        )
+        _of_a_kind(record)._replace(time_ns=begin + index * HISTORY_DAYS * _DAY_NS // number)
         for index, record in enumerate(records(number, first=first))
     ]
 
 
-def _of_a_kind(record: UsageRecord, kind: int) -> UsageRecord:
+def history_days() -> tuple[str, ...]:
+    """The days of a history, as arguments of `export`."""
+    first = datetime.now(UTC).date() - timedelta(days=_AGO_DAYS)
+    last = first + timedelta(days=HISTORY_DAYS - 1)
+    return ("--since", str(first), "--until", str(last))
+
+
+def _of_a_kind(record: UsageRecord) -> UsageRecord:
+    kind = record.nonce % 7
     if kind == 0:
         return record._replace(estimated=True, unmetered="stream", cost_nanousd=77)
     if kind == 1:

@@ -24,8 +24,8 @@ from tests.integration.archived import (
     FORMATS,
     Exported,
     command,
-    fingerprint,
     history,
+    history_days,
     read,
     seed,
     started,
@@ -92,7 +92,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file of a hundred thousand calls, of another ledger."""
     path = tmp_path_factory.mktemp("archive")
     seed(path / "data", history(IMPORTED))
-    _export(path / "data", path / "history.zip")
+    _export(path / "data", path / "history.zip", *history_days())
     return path / "history.zip"
 
 
@@ -119,29 +119,28 @@ def test_exports_while_eight_processes_write_are_each_of_one_moment(
 ) -> None:
     sizes = [0]
     with writing(data_dir) as writers:
-        for number in range(2):
-            for suffix in FORMATS:
-                path = tmp_path / f"{number}.{suffix}"
-                before = len(recorded(data_dir / "usage.db"))
-                found = _export(data_dir, path)
-                assert before <= len(found.calls) <= len(recorded(data_dir / "usage.db"))
-                # A sum would be one of a call whose record was not there yet.
-                assert (found.sums, found.count) == ([], {"calls": len(found.calls), "sums": 0})
-                assert [made % BATCH for made in by_worker(found)[::2]] == [0] * (WORKERS // 2)
-                sizes.append(len(found.calls))
+        for suffix in FORMATS:
+            before = len(recorded(data_dir / "usage.db"))
+            found = _export(data_dir, tmp_path / f"calls.{suffix}")
+            assert before <= len(found.calls) <= len(recorded(data_dir / "usage.db"))
+            # A sum would be one of a call whose record was not there yet.
+            assert (found.sums, found.count) == ([], {"calls": len(found.calls), "sums": 0})
+            assert [made % BATCH for made in by_worker(found)[::2]] == [0] * (WORKERS // 2)
+            sizes.append(len(found.calls))
         made = writers.stop()
     assert sizes == sorted(set(sizes))
     assert by_worker(_export(data_dir, tmp_path / "last.json")) == made
     everything = sum(made)
     assert totals(data_dir / "usage.db") == (everything, everything, everything * TOKENS)
-    for number, size in enumerate(sizes[1:]):
-        path = tmp_path / f"{number // 3}.{FORMATS[number % 3]}"
-        copy = tmp_path / path.name.replace(".", "-")
-        code, out, _ = command("import", path, "--data-dir", copy)
-        expected = f"{size:,} calls imported, 0 were here already; the ledger {copy}/usage.db was made"
-        assert (code, out) == (0, expected)
-        again = _export(copy, tmp_path / f"again.{path.suffix}")
-        assert again.totals() == read(path).totals()
+    for suffix, size in zip(FORMATS, sizes[1:], strict=True):
+        copy = tmp_path / suffix
+        code, out, _ = command("import", tmp_path / f"calls.{suffix}", "--data-dir", copy)
+        assert (code, out.partition(";")[0]) == (
+            0,
+            f"{size:,} calls imported, 0 were here already",
+        )
+        sums_agree(copy)
+        assert totals(copy / "usage.db") == (0, size, 0)
 
 
 def sums_agree(data_dir: Path) -> None:
@@ -160,9 +159,8 @@ def test_an_import_while_eight_processes_write(
     data_dir: Path, archive: Path, replace: bool
 ) -> None:
     old = history(3_000, first=10**9)
-    if replace:
-        # What the file's days had before, which it replaces.
-        seed(data_dir, old)
+    seed(data_dir, old)
+    counters = totals(data_dir / "usage.db")
     with writing(data_dir) as writers:
         code, out, errors = command(
             "import", archive, "--data-dir", data_dir, *["--replace"] * replace
@@ -170,12 +168,25 @@ def test_an_import_while_eight_processes_write(
         time.sleep(0.5)  # they go on
         made = writers.stop()
     given_up = f", {len(old):,} were given up for them" if replace else ""
-    # The file ends with the day on which it was written, and so may have calls of now.
-    assert (code, errors) == (0, "")
-    assert out == f"{IMPORTED:,} calls imported, 0 were here already{given_up}"
+    said = f"{IMPORTED:,} calls imported, 0 were here already{given_up}"
+    assert (code, out, errors) == (0, said, "")
+    left = 0 if replace else len(old)
+    there = Counter(recorded(data_dir / "usage.db"))
+    assert there.total() == IMPORTED + left + sum(made)
+    for worker, number in enumerate(made):
+        assert all(there[f"{worker}-{one}"] == 1 for one in range(1, number + 1))
+    counted, periods, tokens = totals(data_dir / "usage.db")
+    assert (counted, tokens) == (counters[0] + sum(made), counters[2] + sum(made) * TOKENS)
+    assert periods == there.total()
+    sums_agree(data_dir)
 
 
-def test_the_same_import_eight_times_at_once_is_one(data_dir: Path, archive: Path) -> None:
+def test_the_same_import_eight_times_at_once_is_one(data_dir: Path, tmp_path: Path) -> None:
+    number = 20_000
+    seed(tmp_path / "other", history(number))
+    archive = tmp_path / "history.csv"
+    _export(tmp_path / "other", archive, *history_days())
+    # None of them finds a ledger: one makes it.
     processes = [started("import", archive, "--data-dir", data_dir) for _ in range(8)]
     said: Counter[str] = Counter()
     for process in processes:
@@ -184,10 +195,36 @@ def test_the_same_import_eight_times_at_once_is_one(data_dir: Path, archive: Pat
             assert (process.returncode, errors) == (0, "")
             said[out.strip().partition(";")[0]] += 1
     assert said == {
-        f"{IMPORTED:,} calls imported, 0 were here already": 1,
-        f"0 calls imported, {IMPORTED:,} were here already": 7,
+        f"{number:,} calls imported, 0 were here already": 1,
+        f"0 calls imported, {number:,} were here already": 7,
     }
     sums_agree(data_dir)
-    assert totals(data_dir / "usage.db") == (0, IMPORTED, 0)
-    assert len(recorded(data_dir / "usage.db")) == IMPORTED
-    assert fingerprint(data_dir)["counter"] == fingerprint_of_nothing()
+    assert totals(data_dir / "usage.db") == (0, number, 0)
+    assert len(recorded(data_dir / "usage.db")) == number
+
+
+def test_exports_while_old_records_are_pruned_have_the_same_total(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    number = 20_000
+    seed(data_dir, history(number))
+    before = _export(data_dir, tmp_path / "before.json", *history_days())
+    pruning = threading.Thread(target=prune_slowly, args=(data_dir,))
+    pruning.start()
+    found: list[Exported] = []
+    while pruning.is_alive():
+        suffix = FORMATS[len(found) % len(FORMATS)]
+        found.append(_export(data_dir, tmp_path / f"while.{suffix}", *history_days()))
+    pruning.join()
+    found.append(_export(data_dir, tmp_path / "after.json", *history_days()))
+    assert [one.totals() for one in found] == [before.totals()] * len(found)
+    assert any(0 < len(one.calls) < number for one in found)
+    assert (len(before.calls), before.sums, found[-1].calls) == (number, [], [])
+
+
+def prune_slowly(data_dir: Path) -> None:
+    """Prune all records, in many steps."""
+    guest = LedgerGuest(Location.in_directory(data_dir))
+    while guest.change(partial(prune, before_ns=time.time_ns(), most=100)):
+        time.sleep(0.005)
+    guest.close()

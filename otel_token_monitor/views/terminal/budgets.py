@@ -51,7 +51,10 @@ def urgent_first(budgets: Iterable[Budget]) -> list[Budget]:
 
 
 def scope_text(scope: Scope) -> str:
-    """Whose calls count: `checkout`, `checkout · gpt-5*`, `all · gpt-5*`, `all projects`, `all ledgers`."""
+    """Whose calls count.
+
+    `checkout`, `checkout · gpt-5*`, `all · gpt-5*`, `all projects`, `all ledgers`.
+    """
     if scope.is_whole:
         return "all ledgers" if scope.over_ledgers else "all projects"
     project = "all" if scope.project is None else scope.project

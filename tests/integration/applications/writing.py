@@ -55,9 +55,7 @@ def _batches() -> Iterator[range]:
 
 def _count(data_dir: str, worker: int, begun: Any) -> int:
     """Count calls through a monitor; how many."""
-    monitor = otel_token_monitor.instrument(
-        data_dir=data_dir, serve=False, instrumentation="none", retention_days=3650
-    )
+    monitor = otel_token_monitor.instrument(data_dir=data_dir, serve=False, instrumentation="none")
     begun.wait()
     make, made = tracer(), 0
     for numbers in _batches():

@@ -39,11 +39,19 @@ def book(tmp_path: Path) -> Iterator[Book]:
     made.close()
 
 
-def rows_of(staged: LedgerImport, records: Iterable[UsageRecord]) -> Iterator[tuple[Any, ...]]:
-    for line, one in enumerate(records, 1):
-        usage = (None,) * 5 if one.usage is None else one.usage
-        place = staged.place(one.labels)
-        yield (*one[:2], place, *one[3:5], *usage, *one[6:], line)
+def columns_of(staged: LedgerImport, records: Iterable[UsageRecord]) -> list[list[Any]]:
+    rows = [
+        (
+            *one[:2],
+            staged.place(one.labels),
+            *one[3:5],
+            *((None,) * 5 if one.usage is None else one.usage),
+            *one[6:],
+            line,
+        )
+        for line, one in enumerate(records, 1)
+    ]
+    return [list(column) for column in zip(*rows, strict=True)] or [[]] * 21
 
 
 Sum = tuple[int, str, Labels, Totals]
@@ -55,7 +63,7 @@ def imported(
     plan.setdefault("origin", ELSEWHERE)
 
     def fill(staged: LedgerImport) -> ImportPlan:
-        staged.add_calls(rows_of(staged, records))
+        staged.add_calls(columns_of(staged, records))
         staged.add_sums(
             (quarter, origin, staged.place(labels), *totals, line)
             for line, (quarter, origin, labels, totals) in enumerate(sums, 100)
@@ -221,7 +229,7 @@ def test_what_fails_while_it_is_read_imports_nothing(book: Book) -> None:
     before = everything(book)
 
     def fill(staged: LedgerImport) -> ImportPlan:
-        staged.add_calls(rows_of(staged, [record(1)]))
+        staged.add_calls(columns_of(staged, [record(1)]))
         raise ValueError("line 2")
 
     with pytest.raises(ValueError, match="line 2"):
@@ -231,7 +239,7 @@ def test_what_fails_while_it_is_read_imports_nothing(book: Book) -> None:
 
 def test_nothing_waits_while_rows_are_put_aside(book: Book) -> None:
     def fill(staged: LedgerImport) -> ImportPlan:
-        staged.add_calls(rows_of(staged, [record(1)]))
+        staged.add_calls(columns_of(staged, [record(1)]))
         book.write(record(2))
         return ImportPlan(ELSEWHERE)
 

@@ -95,6 +95,7 @@ def test_the_most_urgent_comes_first() -> None:
     ("scope", "text"),
     [
         (Scope(), "all projects"),
+        (Scope(over_ledgers=True), "all ledgers"),
         (Scope("checkout"), "checkout"),
         (Scope("checkout", "gpt-5*"), "checkout · gpt-5*"),
         (Scope(None, "gpt-5*"), "all · gpt-5*"),
