@@ -25,7 +25,6 @@ COLUMNS_OF_CALL: Final = ("time_ns", "nonce", "place", *RECORD.split(", "), "lin
 FIELDS: Final = tuple(RECORD.split(", "))
 LABELS: Final = ", ".join(Labels._fields)
 TOTALS: Final = ", ".join(Totals._fields)
-_SUMS: Final = Totals._fields
 
 TABLES: Final = ("staged_labels", "staged_call", "staged_sum", "staged_period")
 STAGES: Final = (
@@ -60,7 +59,8 @@ KNOWN: Final = (
     "SELECT count(*) FROM staged_call c JOIN record r "
     "ON r.time_ns = c.time_ns AND r.nonce = c.nonce"
 )
-# Some at a time: SQLite keeps in memory which rows it is about to delete.
+DROPPED_AT_ONCE: Final = 50_000
+"""Rows: SQLite keeps in memory which ones it is about to delete."""
 DROP_KNOWN: Final = (
     "DELETE FROM staged_call WHERE rowid > ? AND rowid <= ? AND EXISTS (SELECT 1 FROM record r "
     "WHERE r.time_ns = staged_call.time_ns AND r.nonce = staged_call.nonce)"
@@ -100,10 +100,6 @@ ADD_PERIOD: Final = (
     f"SELECT quarter, label_set_id, {TOTALS} FROM staged_period JOIN staged_labels USING (place) "
     f"WHERE true{ADDED}"
 )
-ADD_SUM: Final = (
-    f"INSERT INTO period (quarter, label_set_id, {TOTALS}) "
-    f"VALUES (?, ?, {', '.join('?' * len(Totals._fields))}){ADDED}"
-)
 NOTE_CALLS: Final = (
     f"INSERT INTO imported (origin, quarter, label_set_id, calls, {TOTALS}) "
     f"SELECT ?, quarter, label_set_id, calls, {', '.join('0' * len(Totals._fields))} "
@@ -118,17 +114,43 @@ MAYBE_WITHIN: Final = (
     f"JOIN imported i ON i.origin = ? AND i.quarter = c.time_ns / {QUARTER_NS} "
     "AND i.label_set_id = l.label_set_id WHERE i.requests_ok + i.requests_error > 0 LIMIT 1"
 )
-STAGED_SUMS: Final = (
-    f"SELECT t.quarter, t.origin, l.label_set_id, t.line, {', '.join(f't.{n}' for n in _SUMS)} "
-    "FROM staged_sum t JOIN staged_labels l USING (place) ORDER BY t.rowid"
+
+# Of sums; `?` is this ledger's own id. Those of its own have no rows in `imported`.
+_SUM_COLUMNS: Final = ", ".join(f"t.{name}" for name in Totals._fields)
+SUM_TWICE: Final = (
+    "SELECT max(line) FROM staged_sum GROUP BY quarter, origin, place HAVING count(*) > 1 LIMIT 1"
 )
-OF_ORIGIN: Final = (
-    f"SELECT {TOTALS} FROM imported WHERE origin = ? AND quarter = ? AND label_set_id = ?"
+SUM_CONFLICT: Final = (
+    "SELECT t.line, t.quarter, t.origin FROM staged_sum t JOIN staged_labels l USING (place) "
+    "JOIN imported i ON i.origin = t.origin AND i.quarter = t.quarter "
+    f"AND i.label_set_id = l.label_set_id WHERE t.origin <> ? AND ({_SUM_COLUMNS}) "
+    f"IS NOT ({', '.join(f'i.{name}' for name in Totals._fields)}) LIMIT 1"
 )
-PUT_SUM: Final = (
+DROP_KNOWN_SUMS: Final = (
+    "DELETE FROM staged_sum WHERE origin <> ? AND rowid > ? AND rowid <= ? AND EXISTS ("
+    "SELECT 1 FROM staged_labels l JOIN imported i ON i.label_set_id = l.label_set_id "
+    "WHERE l.place = staged_sum.place AND i.origin = staged_sum.origin "
+    "AND i.quarter = staged_sum.quarter)"
+)
+OWN_SUMS: Final = (
+    f"SELECT t.rowid, t.quarter, l.label_set_id, t.line, {_SUM_COLUMNS} "
+    "FROM staged_sum t JOIN staged_labels l USING (place) WHERE t.origin = ? ORDER BY t.quarter"
+)
+DROP_SUM: Final = "DELETE FROM staged_sum WHERE rowid = ?"
+ORIGINS_OF_SUMS: Final = "SELECT DISTINCT origin FROM staged_sum WHERE origin <> ?"
+ADD_SUMS: Final = (
+    f"INSERT INTO period (quarter, label_set_id, {TOTALS}) "
+    f"SELECT quarter, label_set_id, {TOTALS} FROM staged_sum JOIN staged_labels USING (place) "
+    f"WHERE true{ADDED}"
+)
+NOTE_SUMS: Final = (
     f"INSERT INTO imported (origin, quarter, label_set_id, calls, {TOTALS}) "
-    f"VALUES (?, ?, ?, 0, {', '.join('?' * len(Totals._fields))})"
+    f"SELECT origin, quarter, label_set_id, 0, {TOTALS} "
+    "FROM staged_sum JOIN staged_labels USING (place) WHERE origin <> ?"
+    + ADDED.replace("(quarter,", "(origin, quarter,")
 )
+TOUCHED: Final = "SELECT quarter FROM staged_period UNION SELECT quarter FROM staged_sum"
+
 ADD_ORIGIN: Final = f"INSERT OR IGNORE INTO origin (id, kind) VALUES (?, '{FILE}')"
 ORIGIN_KIND: Final = "SELECT kind FROM origin WHERE id = ?"
 FIRST_CALL: Final = "SELECT line FROM staged_call WHERE time_ns < ? ORDER BY time_ns LIMIT 1"

@@ -15,21 +15,20 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cache
 from itertools import compress
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from otel_token_monitor.ledger import import_statements as sql
 from otel_token_monitor.ledger.database import connect, transaction
 from otel_token_monitor.ledger.errors import ImportRefusedError, explain
+from otel_token_monitor.ledger.import_sums import drop_known_sums, instant_text
 from otel_token_monitor.ledger.pruning import pruned_before_ns
 from otel_token_monitor.ledger.rollups import rewritten
-from otel_token_monitor.ledger.single_calls import QUARTER_NS, own_sums_without_calls
-from otel_token_monitor.usage import Totals
+from otel_token_monitor.ledger.single_calls import QUARTER_NS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from otel_token_monitor.ledger.database import Location
 
@@ -37,7 +36,6 @@ __all__ = ["ImportPlan", "ImportResult", "LedgerImport", "import_into"]
 
 # Others write all the time: an import waits for its turn.
 _BUSY_MS: Final = 60_000
-_DROPPED_AT_ONCE: Final = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,17 +139,22 @@ class LedgerImport:
         staged = self._count("staged_call") + self._count("staged_sum")
         self._drop_known()
         own_id = self._own_id()
-        sums = list(self._new_sums(own_id))
+        drop_known_sums(self._connection, own_id)
         if not self._grouped:
             self.group()
         if plan.origin != own_id:
             self._note_calls(plan.origin)
-        self._note_sums(sums, own_id)
+        for (origin,) in self._connection.execute(sql.ORIGINS_OF_SUMS, (own_id,)).fetchall():
+            self._note_origin(origin)
+        self._connection.execute(sql.NOTE_SUMS, (own_id,))
         calls = self._add_records()
-        touched |= self._add_periods(sums)
+        for statement in (sql.ADD_PERIOD, sql.ADD_SUMS):
+            self._connection.execute(statement)
+        touched.update(row[0] for row in self._connection.execute(sql.TOUCHED))
         rewritten(self._connection, touched)
-        known = staged - calls - len(sums)
-        return ImportResult(calls=calls, sums=len(sums), known=known, replaced=replaced)
+        sums = self._count("staged_sum")
+        known = staged - calls - sums
+        return ImportResult(calls=calls, sums=sums, known=known, replaced=replaced)
 
     def _refuse_pruned(self, plan: ImportPlan) -> None:
         """Refuse calls of a time of which single calls are not known any more."""
@@ -169,8 +172,8 @@ class LedgerImport:
         ]
         if lines or (plan.replace is not None and plan.replace[0] < before_ns):
             raise ImportRefusedError(
-                f"the single calls before {_time(before_ns)} were pruned from this ledger, so it "
-                f"cannot tell whether it has counted these: export from that time on",
+                f"the single calls before {instant_text(before_ns)} were pruned from this ledger, "
+                f"so it cannot tell whether it has counted these: export from that time on",
                 lines[0] if lines else None,
             )
 
@@ -205,38 +208,9 @@ class LedgerImport:
         if known == staged:
             self._connection.execute("DELETE FROM staged_call")
         else:
-            for first in range(0, staged, _DROPPED_AT_ONCE):
-                self._connection.execute(sql.DROP_KNOWN, (first, first + _DROPPED_AT_ONCE))
+            for first in range(0, staged, sql.DROPPED_AT_ONCE):
+                self._connection.execute(sql.DROP_KNOWN, (first, first + sql.DROPPED_AT_ONCE))
         self._grouped = False
-
-    def _new_sums(self, own_id: str) -> Iterator[_NewSum]:
-        """The sums that are not here; refuses those that may repeat calls which are."""
-        seen: set[tuple[int, str, int]] = set()
-        for quarter, origin, label_set_id, line, *fields in self._connection.execute(
-            sql.STAGED_SUMS
-        ).fetchall():
-            totals, key = Totals(*fields), (quarter, origin, label_set_id)
-            if key in seen:
-                raise ImportRefusedError("the file has this sum twice: correct it", line)
-            seen.add(key)
-            here = self._here(*key, own_id=own_id)
-            if here is None:
-                yield _NewSum(*key, totals)
-            elif here != totals:
-                raise ImportRefusedError(
-                    f"this sum of {_time(quarter * QUARTER_NS)} cannot be told from calls of "
-                    f"ledger {origin} that are here already: replace what is here (merge=False, "
-                    f"--replace)",
-                    line,
-                )
-
-    def _here(self, quarter: int, origin: str, label_set_id: int, *, own_id: str) -> Totals | None:
-        """What is here of calls without records, of a ledger; None if nothing came from it."""
-        if origin == own_id:
-            sums = own_sums_without_calls(self._connection, quarter, quarter + 1)
-            return sums.get((quarter, label_set_id))
-        row = self._connection.execute(sql.OF_ORIGIN, (origin, quarter, label_set_id)).fetchone()
-        return None if row is None else Totals(*row)
 
     def _note_calls(self, origin: str) -> None:
         """Note where the new calls come from, by quarter-hour and labels."""
@@ -252,15 +226,6 @@ class LedgerImport:
                 within[0],
             )
         self._connection.execute(sql.NOTE_CALLS, (origin,))
-
-    def _note_sums(self, sums: list[_NewSum], own_id: str) -> None:
-        foreign = [new for new in sums if new.origin != own_id]
-        for origin in {new.origin for new in foreign}:
-            self._note_origin(origin)
-        self._connection.executemany(
-            sql.PUT_SUM,
-            [(new.origin, new.quarter, new.label_set_id, *new.totals) for new in foreign],
-        )
 
     def _note_origin(self, origin: str) -> None:
         self._connection.execute(sql.ADD_ORIGIN, (origin,))
@@ -284,15 +249,6 @@ class LedgerImport:
                 "the file has a call with this time and id already: correct it", twice[0]
             )
 
-    def _add_periods(self, sums: list[_NewSum]) -> set[int]:
-        """Add to the sums of windows; of which quarter-hours."""
-        self._connection.execute(sql.ADD_PERIOD)
-        self._connection.executemany(
-            sql.ADD_SUM, [(new.quarter, new.label_set_id, *new.totals) for new in sums]
-        )
-        rows = self._connection.execute("SELECT DISTINCT quarter FROM staged_period")
-        return {row[0] for row in rows} | {new.quarter for new in sums}
-
     def _own_id(self) -> str:
         row = self._connection.execute("SELECT value FROM ledger WHERE key = 'id'").fetchone()
         return str(row[0])
@@ -306,16 +262,3 @@ def _staging(given: tuple[bool, ...]) -> str:
     """The statement that puts calls aside of which only some columns are given."""
     marks = ", ".join("?" if is_given else "NULL" for is_given in given)
     return f"INSERT INTO staged_call VALUES ({marks})"  # noqa: S608 - marks only
-
-
-class _NewSum(NamedTuple):
-    """A sum that is to be added."""
-
-    quarter: int
-    origin: str
-    label_set_id: int
-    totals: Totals
-
-
-def _time(time_ns: int) -> str:
-    return datetime.fromtimestamp(time_ns // 1_000_000_000, UTC).isoformat().replace("+00:00", "Z")

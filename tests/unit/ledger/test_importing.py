@@ -208,6 +208,15 @@ def test_a_call_that_may_be_in_an_imported_sum_is_refused(book: Book) -> None:
     assert imported(book, record(1), origin="other") == ImportResult(calls=1)
 
 
+def test_calls_and_a_sum_of_one_quarter_hour_come_together_once(book: Book) -> None:
+    sums = [(QUARTER, ELSEWHERE, CHAT, A_SUM), (QUARTER, ELSEWHERE, SEARCH, A_SUM)]
+    assert imported(book, record(1), sums=sums) == ImportResult(calls=1, sums=2)
+    before = everything(book)
+    assert imported(book, record(1), sums=sums) == ImportResult(known=3)
+    assert everything(book) == before
+    assert in_windows(book)[CHAT] == Sums.of([record(1)]).totals.plus(A_SUM)
+
+
 def test_a_sum_twice_in_a_file_is_refused(book: Book) -> None:
     with pytest.raises(ImportRefusedError, match="line 101: the file has this sum twice"):
         imported(book, sums=[(QUARTER, ELSEWHERE, CHAT, A_SUM)] * 2)

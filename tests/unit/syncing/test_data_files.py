@@ -213,3 +213,17 @@ def test_data_files_of_a_ledger_that_is_followed_count_once(books: Books, tmp_pa
     for _ in range(2):
         assert one.sync()[1] == ProjectSync(name="copy", problem=problem)
     assert tokens(tmp_path) == {"shop": 20}
+
+
+def test_another_name_takes_over_what_data_files_gave(books: Books, tmp_path: Path) -> None:
+    book = books("shop")
+    book.write(record(1, project("default")), record(2, project("default"), time_ns=NOW - DAY))
+    without_ledger(book)
+    old = service(tmp_path, "shop")
+    old.sync()
+    (tmp_path / "store").symlink_to(tmp_path / "shop")
+    assert service(tmp_path, "store").sync() == (ProjectSync(name="store", quarters=2),)
+    assert tokens(tmp_path) == {"store": 40}
+    # Who still uses the other name gets all of it, not only what changed since.
+    assert old.sync() == (ProjectSync(name="shop", quarters=2),)
+    assert tokens(tmp_path) == {"shop": 40}
