@@ -25,7 +25,15 @@ __all__ = ["ROOT", "Answers", "Counted", "ahead", "counted", "environment", "run
 
 ROOT = Path(__file__).parents[2]
 
-_OTHERS = ("OTEL_", "TOKEN_", "TRACELOOP_", "OPENINFERENCE_", "OPENAI_", "PROMETHEUS_")
+_OTHERS = (
+    "OTEL_",
+    "TOKEN_",
+    "GLOBAL_TOKEN_",
+    "TRACELOOP_",
+    "OPENINFERENCE_",
+    "OPENAI_",
+    "PROMETHEUS_",
+)
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
