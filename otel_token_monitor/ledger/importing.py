@@ -13,7 +13,7 @@ and sums that could repeat calls which are here already are refused.
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from itertools import compress
@@ -21,14 +21,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from otel_token_monitor.ledger import import_statements as sql
 from otel_token_monitor.ledger.database import connect, transaction
-from otel_token_monitor.ledger.errors import ImportRefusedError, explain
+from otel_token_monitor.ledger.errors import ImportRefusedError, LedgerError, explain
 from otel_token_monitor.ledger.import_sums import drop_known_sums, instant_text
 from otel_token_monitor.ledger.pruning import pruned_before_ns
 from otel_token_monitor.ledger.rollups import rewritten
 from otel_token_monitor.ledger.single_calls import QUARTER_NS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from otel_token_monitor.ledger.database import Location
 
@@ -73,7 +73,7 @@ def import_into(location: Location, fill: Callable[[LedgerImport], ImportPlan]) 
         try:
             connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
             # It touches temporary tables only, and locks nothing.
-            with transaction(connection, "DEFERRED"):
+            with _naming_a_full_disk(), transaction(connection, "DEFERRED"):
                 staged = LedgerImport(connection)
                 plan = fill(staged)
                 staged.group()
@@ -81,6 +81,20 @@ def import_into(location: Location, fill: Callable[[LedgerImport], ImportPlan]) 
                 return staged.apply(plan)
         except sqlite3.Error as error:
             raise explain(location, error) from error
+
+
+@contextmanager
+def _naming_a_full_disk() -> Iterator[None]:
+    """Say which one it is that is full while rows are put aside: as a rule not the ledger's."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
+            raise
+        raise LedgerError(
+            f"SQLite's directory for temporary files is full ({error}): free some space there, or "
+            f"name another one with SQLITE_TMPDIR"
+        ) from error
 
 
 class LedgerImport:

@@ -70,9 +70,14 @@ class Prometheus:
             for one in answer["data"]["result"]
         }
 
-    def sum(self, moment: datetime, name: str) -> float:
-        """What all series of a name have counted until a moment."""
-        return sum(self.values(moment, name).values())
+    def grown(self, day: date) -> tuple[int, int, int]:
+        """By how much tokens, calls and cost (nano-dollars) have grown on a day."""
+        begins, ends = midnight(day), midnight(day + timedelta(days=1))
+        tokens, requests, dollars = (
+            sum(self.values(ends, name).values()) - sum(self.values(begins, name).values())
+            for name in ("llm_tokens_total", "llm_requests_total", "llm_cost_usd_total")
+        )
+        return int(tokens), int(requests), round(dollars * NANO)
 
 
 @contextmanager
@@ -111,6 +116,11 @@ def midnight(day: date) -> datetime:
     return datetime.combine(day, time(), ZONE)
 
 
+def quarter(day: date) -> int:
+    """The quarter-hour with which a day begins."""
+    return int(midnight(day).timestamp()) // QUARTER_SECONDS
+
+
 def call(labels: Labels, nonce: int, moment: datetime, **given: Any) -> UsageRecord:
     time_ns = int(moment.timestamp()) * NANO + moment.microsecond * 1000
     given.setdefault("usage", TokenUsage(nonce, nonce % 5, nonce % 3, 10**12 + nonce, nonce % 2))
@@ -127,7 +137,7 @@ def of_a_day(day: date, first: int) -> Iterator[UsageRecord]:
     ):
         nonce, moment = first + number, midnight(day) + passed
         yield call(labels, nonce, moment, cost_nanousd=123_456_789 * nonce)
-        if number % 4 == 0:
+        if number % 8 < 5:
             yield call(labels, -nonce, moment, status="error", usage=None, error_type="Timeout")
             yield call(
                 labels, -nonce - 10**6, moment, usage=TokenUsage(7, output=nonce), estimated=True
@@ -146,7 +156,8 @@ def expected(totals: dict[Labels, Totals]) -> dict[SERIES, float]:
             note("llm_tokens_total", getattr(sums, part), type=part)
         for status in STATUSES:
             note("llm_requests_total", getattr(sums, f"requests_{status}"), status=status)
-        for direction in DIRECTIONS:
+        # As in /metrics, they are there once there are any.
+        for direction in DIRECTIONS if sums.estimated_input + sums.estimated_output else ():
             tokens = getattr(sums, f"estimated_{direction}")
             note("llm_estimated_tokens_total", tokens, direction=direction)
         note("llm_cost_usd_total", sums.cost_nanousd)
@@ -174,23 +185,9 @@ def by_day(data_dir: Path, first: date, last: date) -> dict[str, tuple[int, int,
     }
 
 
-def test_a_prometheus_that_was_filled_from_an_export_has_the_totals(tmp_path: Path) -> None:
+def filled(history: Path, blocks: Path) -> Path:
+    """What promtool makes of an export."""
     assert PROMTOOL is not None, "apt-get install prometheus"
-    data_dir, history = tmp_path / "data", tmp_path / "history.om"
-    last = datetime.now(UTC).astimezone(ZONE).date() - timedelta(days=2)
-    first = last - timedelta(days=4)
-    # After the first two days nobody calls for two.
-    days = [first, first + timedelta(days=1), last]
-    made = [one for number, day in enumerate(days) for one in of_a_day(day, 1 + number * 1000)]
-    seed(data_dir, made)
-    code, _, errors = command(
-        *("export", history, "--data-dir", data_dir, "--since", str(first), "--until", str(last)),
-        env={"TOKEN_TIMEZONE": ZONE.key},
-    )
-    counted = f"{len(made)} calls of {first} to {last} (Asia/Kolkata) written to {history}"
-    assert (code, errors) == (0, counted)
-
-    blocks = tmp_path / "blocks"
     done = subprocess.run(
         [PROMTOOL, "tsdb", "create-blocks-from", "openmetrics", history, blocks],
         capture_output=True,
@@ -199,26 +196,31 @@ def test_a_prometheus_that_was_filled_from_an_export_has_the_totals(tmp_path: Pa
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
+    return blocks
 
+
+def test_a_prometheus_that_was_filled_from_an_export_has_the_totals(tmp_path: Path) -> None:
+    data_dir, history = tmp_path / "data", tmp_path / "history.om"
+    last = datetime.now(UTC).astimezone(ZONE).date() - timedelta(days=2)
+    first, after = last - timedelta(days=4), last + timedelta(days=1)
+    # After the first two days nobody calls for two. What is before and after is not exported.
+    days = [first, first + timedelta(days=1), last]
+    made = [one for number, day in enumerate(days) for one in of_a_day(day, 1 + number * 1000)]
+    before = call(PLACES[0], 9, midnight(first) - timedelta(microseconds=1))
+    seed(data_dir, [before, *made, call(PLACES[0], 10, midnight(after))])
+    code, _, errors = command(
+        *("export", history, "--data-dir", data_dir, "--since", str(first), "--until", str(last)),
+        env={"TOKEN_TIMEZONE": ZONE.key},
+    )
+    counted = f"{len(made)} calls of {first} to {last} (Asia/Kolkata) written to {history}"
+    assert (code, errors) == (0, counted)
     with closing(LedgerReader(Location.in_directory(data_dir))) as reader:
-        quarters = [
-            int(midnight(day).timestamp()) // QUARTER_SECONDS
-            for day in (first, last + timedelta(days=1))
-        ]
-        totals = reader.totals(quarters[0], quarters[1])
+        totals = reader.totals(quarter(first), quarter(after))
     assert sum(sums.requests for sums in totals.values()) == len(made)
-    with prometheus(tmp_path, blocks) as one:
-        end = midnight(last + timedelta(days=1))
-        assert in_nanodollars(one.values(end)) == expected(totals)
-        grown: dict[str, tuple[int, int, int]] = {}
-        for passed in range((last - first).days + 1):
-            day = first + timedelta(days=passed)
-            begins, ends = midnight(day), midnight(day + timedelta(days=1))
-            tokens, requests, dollars = (
-                one.sum(ends, name) - one.sum(begins, name)
-                for name in ("llm_tokens_total", "llm_requests_total", "llm_cost_usd_total")
-            )
-            if requests:
-                grown[str(day)] = (int(tokens), int(requests), round(dollars * NANO))
-    assert grown == by_day(data_dir, first, last)
-    assert [*grown] == [str(day) for day in days]
+    with prometheus(tmp_path, filled(history, tmp_path / "blocks")) as one:
+        assert in_nanodollars(one.values(midnight(after))) == expected(totals)
+        grown = {
+            str(day): one.grown(day) for day in (first + timedelta(passed) for passed in range(5))
+        }
+    quiet = {str(first + timedelta(passed)): (0, 0, 0) for passed in (2, 3)}
+    assert grown == by_day(data_dir, first, last) | quiet

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_token_monitor.ledger.database import Location
-from otel_token_monitor.ledger.errors import ImportRefusedError
+from otel_token_monitor.ledger.errors import ImportRefusedError, LedgerError
 from otel_token_monitor.ledger.importing import (
     ImportPlan,
     ImportResult,
@@ -243,6 +243,23 @@ def test_what_fails_while_it_is_read_imports_nothing(book: Book) -> None:
 
     with pytest.raises(ValueError, match="line 2"):
         import_into(book.location, fill)
+    assert everything(book) == before
+
+
+def test_the_disk_that_is_full_while_rows_are_put_aside_is_named(book: Book) -> None:
+    before = everything(book)
+
+    def fill(staged: LedgerImport) -> ImportPlan:
+        staged._connection.execute("PRAGMA temp.max_page_count = 20").fetchone()
+        staged.add_calls(columns_of(staged, [record(n) for n in range(5000)]))
+        return ImportPlan(ELSEWHERE)
+
+    with pytest.raises(LedgerError) as caught:
+        import_into(book.location, fill)
+    assert str(caught.value) == (
+        "SQLite's directory for temporary files is full (database or disk is full): free some "
+        "space there, or name another one with SQLITE_TMPDIR"
+    )
     assert everything(book) == before
 
 
