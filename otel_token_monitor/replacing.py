@@ -37,9 +37,12 @@ def replaced_file(path: Path, mode: int | None = None) -> Iterator[IO[bytes]]:
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).replace(target)
-    except BaseException:
+    except BaseException as error:
         with suppress(OSError):
             Path(temporary).unlink()
+        if isinstance(error, OSError) and error.filename is None:
+            # What fails in writing, for the disk is full, does not say where.
+            error.filename = str(path)
         raise
 
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["SumRow", "calls_between", "sums_of_quarters", "sums_without_calls"]
 
+SCAN_CACHE_KIB: Final = 256
+"""What SQLite may keep in memory while rows are read or written one after the other."""
+
 QUARTER_NS: Final = QUARTER_SECONDS * 1_000_000_000
 
 SumsByPlace = dict[tuple[int, int], Totals]
@@ -79,6 +82,7 @@ def calls_between(
     is estimated (else None), unmetered, response model, response id, duration and time to the first
     token (ns), error type, cost (nano-dollars), trace id, span id.
     """
+    connection.execute(f"PRAGMA cache_size = -{SCAN_CACHE_KIB}")
     return connection.execute(_CALLS, (start_ns, end_ns))
 
 
