@@ -6,6 +6,7 @@ Prints a table of figures, and ends with 1 if something that must hold did not.
 from __future__ import annotations
 
 import argparse
+import http.client
 import json
 import os
 import random
@@ -95,8 +96,8 @@ class Scraper(threading.Thread):
             try:
                 with urllib.request.urlopen(self._url, timeout=5) as response:  # noqa: S310 - http
                     text = response.read().decode()
-            except (OSError, ValueError):
-                time.sleep(0.05)  # nobody serves just now
+            except (OSError, ValueError, http.client.HTTPException):
+                time.sleep(0.05)  # nobody serves just now, or who did was killed midway
                 continue
             self._read(text)
             time.sleep(0.01)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import threading
 import time
 from datetime import timedelta
@@ -26,6 +25,7 @@ from otel_token_monitor.ledger.errors import LedgerBusyError
 from otel_token_monitor.snapshots.files import Turn
 from otel_token_monitor.views.report import take_report
 from otel_token_monitor.views.scrape import take_scrape
+from tests.forking import ends_well
 from tests.unit.ledger.books import SECOND, Clock
 from tests.unit.snapshots.ledgers import SEOUL, Desk
 
@@ -344,17 +344,17 @@ def test_a_forked_child_keeps_house_from_its_first_calls_on(
     use(desk, thread, 1)
     with desk.access.lock:
         desk.book.close()
-        child = os.fork()
-        if child == 0:
+
+        def child() -> bool:
             desk.access.lock = threading.Lock()
             thread.forget_after_fork()
             quiet = threads()
             use(desk, thread, 20)
             loud = threads()
             thread.stop()
-            fine = desk.tokens("usage_2026-11-24.json") == 21
-            os._exit(0 if (quiet, loud, fine) == (0, 1, True) else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+            return (quiet, loud, desk.tokens("usage_2026-11-24.json")) == (0, 1, 21)
+
+        assert ends_well(child)
 
 
 @pytest.mark.logs_errors

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ import pytest
 
 from otel_token_monitor.alerts.channels import DeliveryError
 from otel_token_monitor.alerts.watch import BudgetWatch
+from tests.forking import ends_well
 from tests.unit.alerts.scenes import MIDNIGHT, limit
 from tests.unit.ledger.books import DAY
 
@@ -120,16 +120,17 @@ def test_a_forked_child_watches_from_its_first_calls_on(one: Scene, watch: Budge
     eventually(lambda: one.rows("SELECT 1 FROM alert_target"))
     with one.access.lock:
         one.book.close()
-        child = os.fork()
-        if child == 0:
+
+        def child() -> bool:
             one.access.lock = threading.Lock()
             watch.forget_after_fork()
             quiet = threads()
             one.use(9_500)
             watch.on_written()
             eventually(one.sink.alerts)
-            os._exit(0 if (quiet, threads(), watch.running) == (0, 1, True) else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+            return (quiet, threads(), watch.running) == (0, 1, True)
+
+        assert ends_well(child)
 
 
 def test_a_time_zone_that_this_machine_does_not_know_is_told_once(
