@@ -41,7 +41,7 @@ test: debian-packages $(STAMP) ## Check style, types, layers; run the tests; try
 	$(say) 'pytest tests/unit'
 	@$(BIN)/pytest -q -n auto tests/unit
 	$(say) 'pytest tests/integration'
-	@$(BIN)/pytest -q tests/integration
+	@$(BIN)/pytest -q -n 2 --dist loadfile tests/integration
 	$(say) 'wheel'
 	@scripts/check-wheel $(BIN)/python
 

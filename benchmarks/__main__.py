@@ -8,7 +8,7 @@ from importlib import import_module
 
 from benchmarks.measure import Row, machine, print_table
 
-PARTS = ("on_end", "cpu", "startup", "totals", "scrape", "history")
+PARTS = ("on_end", "cpu", "startup", "totals", "scrape", "history", "archives", "directories")
 
 
 def main() -> int:
