@@ -16,7 +16,16 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Mapping
 
-__all__ = ["DATA_FILES", "LEDGER", "Followed", "follow", "followed", "forsake", "sums_by_origin"]
+__all__ = [
+    "DATA_FILES",
+    "LEDGER",
+    "Followed",
+    "follow",
+    "followed",
+    "forsake",
+    "origins",
+    "sums_by_origin",
+]
 
 LEDGER: Final = "ledger"
 """The kind of an origin that is followed by its ledger."""
@@ -57,6 +66,11 @@ def followed(connection: sqlite3.Connection) -> dict[str, Followed]:
     """Which ledgers are followed here, by their ids."""
     rows = connection.execute("SELECT id, kind, cursor FROM origin WHERE cursor IS NOT NULL")
     return {row[0]: Followed(*row[1:]) for row in rows}
+
+
+def origins(connection: sqlite3.Connection) -> frozenset[str]:
+    """The ids of all ledgers from which there are calls here, imported or followed."""
+    return frozenset(row[0] for row in connection.execute("SELECT id FROM origin"))
 
 
 def follow(

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_token_monitor.ledger.database import Location
-from otel_token_monitor.ledger.following import LEDGER, Followed, forsake
+from otel_token_monitor.ledger.following import LEDGER, Followed, forsake, origins
 from otel_token_monitor.ledger.reader import LedgerReader
 from otel_token_monitor.syncing.keeping import look, take_over
 from otel_token_monitor.syncing.projects import UnreadableError
@@ -53,6 +53,7 @@ class LedgerFollower:
         self._reader = LedgerReader(Location.in_directory(project.directory))
         # The ledger that was read last, and its file: another file is another history.
         self._seen: tuple[str, tuple[int, int] | None] | None = None
+        self._origins: frozenset[str] = frozenset()
 
     @property
     def path(self) -> Path:
@@ -73,6 +74,23 @@ class LedgerFollower:
         finally:
             # It is open while it is read only: nothing of it is to be carried across a fork.
             self._reader.close()
+
+    def doubled(self, keeping: Keeping) -> str | None:
+        """What is wrong if it holds calls of another ledger that is followed, too; None: nothing.
+
+        Raises NotKeptError.
+        """
+        if not self._origins:
+            return None
+        kept = keeping.look()
+        owners = {kept.book.owner(origin) for origin in self._origins if origin in kept.places}
+        others = sorted(name for name in owners - {self._project.name} if name is not None)
+        if not others:
+            return None
+        return (
+            f"{self.path} holds calls that came from the ledger of {others[0]!r}: they are counted "
+            f"twice; leave one of the two out"
+        )
 
     def forget_after_fork(self) -> None:
         """In a forked child: the connection is the parent's."""
@@ -114,6 +132,7 @@ class LedgerFollower:
             if anew:
                 changes = reader.changes(0, _MOST_QUARTERS)
             sums = reader.sums_of_quarters(changes.quarters)
+            self._origins = reader.query(origins)
         named = {quarter: self._project.named(found.items()) for quarter, found in sums.items()}
         return _Portion(origin, had, Followed(LEDGER, changes.number), named, anew)
 

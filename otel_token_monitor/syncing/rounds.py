@@ -95,6 +95,7 @@ class Rounds:
             if followers.ledger.path.exists():
                 kind = LEDGER
                 origin, quarters = followers.ledger.follow(keeping, counted, is_over)
+                problem = followers.ledger.doubled(keeping)
             else:
                 kind = DATA_FILES
                 origin, quarters, problem = followers.data_files.follow(

@@ -18,7 +18,7 @@ from otel_token_monitor.ledger.reader import LedgerReader
 from otel_token_monitor.syncing.projects import projects_of
 from otel_token_monitor.syncing.rounds import Rounds
 from otel_token_monitor.token_sync_service import ProjectSync, TokenSyncService
-from otel_token_monitor.usage import TokenUsage
+from otel_token_monitor.usage import TokenUsage, Totals
 from tests.unit.ledger.books import CHAT, DAY, NOW, Book, project, record
 from tests.unit.syncing.scenes import (
     ONE,
@@ -115,6 +115,30 @@ def test_another_name_takes_over_what_was_followed(books: Books, tmp_path: Path)
     assert renamed.sync() == (ProjectSync(name="store", quarters=2),)
     assert tokens(tmp_path) == {"store": 40}
     assert renamed.sync() == (ProjectSync(name="store"),)
+
+
+def test_a_ledger_that_holds_calls_of_another_one_is_told(books: Books, tmp_path: Path) -> None:
+    shop, archive = books("shop"), books("archive")
+    shop.write(record(1))
+    origin = shop.reader.ledger_id()
+
+    def fill(staged: LedgerImport) -> ImportPlan:
+        call = Totals(input=20, requests_ok=1)
+        staged.add_sums([(NOW // QUARTER_NS, origin, staged.place(CHAT), *call, 1)])
+        return ImportPlan(origin)
+
+    import_into(archive.location, fill)
+    one = service(tmp_path, "archive", "shop")
+    one.sync()
+    problem = (
+        f"{tmp_path}/archive/usage.db holds calls that came from the ledger of 'shop': they are "
+        f"counted twice; leave one of the two out"
+    )
+    assert one.sync() == (
+        ProjectSync(name="archive", problem=problem),
+        ProjectSync(name="shop"),
+    )
+    assert service(tmp_path, "archive").sync() == (ProjectSync(name="archive", problem=problem),)
 
 
 def test_the_same_ledger_under_two_names_counts_once(
