@@ -24,18 +24,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = [
+    "ATTACHED",
     "FILE_NAME",
     "Location",
+    "attach",
     "connect",
     "keep_forever",
     "may_write",
     "open_for_changing",
     "open_for_reading",
+    "open_private",
     "set_aside",
     "transaction",
 ]
 
 FILE_NAME: Final = "usage.db"
+ATTACHED: Final = "attached_ledger"
+"""What a ledger is called that was attached to another connection."""
 
 # How long SQLite waits for another process's lock. Short, for whoever waits holds up scrapes and
 # forks of its own process; callers try again.
@@ -101,6 +106,22 @@ def connect(location: Location) -> sqlite3.Connection:
         raise explain(location, error) from error
 
 
+def open_private() -> sqlite3.Connection:
+    """A database of nobody else's, on disk if it grows, and gone when it is closed."""
+    return _open("")
+
+
+def attach(connection: sqlite3.Connection, location: Location) -> None:
+    """Have a private database's connection write a ledger, too, which is made if need be.
+
+    What is said of tables that the private one has not is said of the ledger's. Raises what
+    `connect` does.
+    """
+    connect(location).close()
+    connection.execute(f"ATTACH ? AS {ATTACHED}", (location.uri,))
+    _tune(connection, ATTACHED)
+
+
 def _prepared(location: Location) -> sqlite3.Connection:
     """A connection to a ledger of this release's format."""
     connection = _open(location.uri)
@@ -117,11 +138,11 @@ def _prepared(location: Location) -> sqlite3.Connection:
     return connection
 
 
-def _tune(connection: sqlite3.Connection) -> None:
+def _tune(connection: sqlite3.Connection, schema: str = "main") -> None:
     """Have what a connection writes last, and its log stay small."""
     # FULL: what was served to Prometheus must survive a power cut, or a counter would fall.
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
+    connection.execute(f"PRAGMA {schema}.synchronous = FULL")
+    connection.execute(f"PRAGMA {schema}.journal_size_limit = {_LOG_BYTES}")
 
 
 def open_for_reading(location: Location) -> sqlite3.Connection:

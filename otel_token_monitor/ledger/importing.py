@@ -20,7 +20,12 @@ from itertools import compress
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_token_monitor.ledger import import_statements as sql
-from otel_token_monitor.ledger.database import connect, transaction
+from otel_token_monitor.ledger.database import (
+    ATTACHED,
+    attach,
+    open_private,
+    transaction,
+)
 from otel_token_monitor.ledger.errors import ImportRefusedError, LedgerError, explain
 from otel_token_monitor.ledger.import_sums import drop_known_sums, instant_text
 from otel_token_monitor.ledger.pruning import pruned_before_ns
@@ -69,17 +74,18 @@ def import_into(location: Location, fill: Callable[[LedgerImport], ImportPlan]) 
     Raises ImportRefusedError if it does not fit what is here, LedgerError if the ledger cannot be
     written, and what `fill` raises; then the ledger is as it was.
     """
-    with closing(connect(location)) as connection:
+    with closing(open_private()) as connection:
         try:
-            connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
             # Rows are written in order, and pages are not needed again: less is faster, too.
-            for schema in ("main", "temp"):
-                connection.execute(f"PRAGMA {schema}.cache_size = -{SCAN_CACHE_KIB}")
-            # It touches temporary tables only, and locks nothing.
+            connection.execute(f"PRAGMA temp.cache_size = -{SCAN_CACHE_KIB}")
             with _naming_a_full_disk(), transaction(connection, "DEFERRED"):
                 staged = LedgerImport(connection)
                 plan = fill(staged)
                 staged.group()
+            # Not before the file is known to be sound: where there is no ledger, none is made.
+            attach(connection, location)
+            connection.execute(f"PRAGMA {ATTACHED}.cache_size = -{SCAN_CACHE_KIB}")
+            connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
             with transaction(connection):
                 return staged.apply(plan)
         except sqlite3.Error as error:
