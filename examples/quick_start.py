@@ -37,16 +37,14 @@ def main() -> None:
 
     # As of now, to the token: all calls that have ended are in it.
     summary = monitor.get_usage_summary()
-    print(
-        f"today: {summary['daily']['total_tokens']:,} tokens, {summary['daily']['requests']} calls"
-    )
+    print(f"today: {summary['daily']['total_tokens']:,} tokens")
     print(f"status: {summary['status']}")
     for budget in summary["budgets"]:
         print(f"  {budget['budget']}: {budget['used']:,} of {budget['limit']:,} {budget['unit']}")
 
     day = summary["daily"]["date"]
     exported = TokenDataExporter(monitor).export_to_json(day, day, "usage_report.json")
-    print(f"{exported.calls} calls of {day} are in {exported.path}")
+    print(f"calls of {day} in {exported.path}: {exported.calls}")
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.integration.places import Place
+from tests.integration.processes import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -145,3 +146,17 @@ def test_the_data_directory_is_as_it_was(tmp_path: Path) -> None:
     assert {"project_my_project.json"} < names
     assert any(name.startswith("usage_20") for name in names)
     assert any(name.startswith("monthly_20") for name in names)
+
+
+def test_the_quick_start_tells_what_the_reply_used(tmp_path: Path) -> None:
+    place = Place.at(tmp_path)
+    said = place.python(str(ROOT / "examples" / "quick_start.py")).stdout.splitlines()
+    [(_, _, _, tokens)] = place.rows()
+    assert said[:3] == [
+        f"the reply says {tokens} tokens",
+        f"today: {tokens} tokens",
+        "status: NORMAL",
+    ]
+    assert f"  ledger/tokens/day: {tokens} of 2,000,000 tokens" in said
+    assert said[-1].endswith("in usage_report.json: 1")
+    assert len(json.loads((tmp_path / "usage_report.json").read_bytes())["calls"]) == 1
