@@ -13,6 +13,7 @@ and sums that could repeat calls which are here already are refused.
 from __future__ import annotations
 
 import sqlite3
+import time
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -26,7 +27,12 @@ from otel_token_monitor.ledger.database import (
     open_private,
     transaction,
 )
-from otel_token_monitor.ledger.errors import ImportRefusedError, LedgerError, explain
+from otel_token_monitor.ledger.errors import (
+    ImportRefusedError,
+    LedgerBusyError,
+    LedgerError,
+    explain,
+)
 from otel_token_monitor.ledger.import_sums import drop_known_sums, instant_text
 from otel_token_monitor.ledger.pruning import pruned_before_ns
 from otel_token_monitor.ledger.rollups import rewritten
@@ -40,7 +46,8 @@ if TYPE_CHECKING:
 __all__ = ["ImportPlan", "ImportResult", "LedgerImport", "import_into"]
 
 # Others write all the time: an import waits for its turn.
-_BUSY_MS: Final = 60_000
+_BUSY_SECONDS: Final = 60
+_POLL_SECONDS: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +90,27 @@ def import_into(location: Location, fill: Callable[[LedgerImport], ImportPlan]) 
                 plan = fill(staged)
                 staged.group()
             # Not before the file is known to be sound: where there is no ledger, none is made.
-            attach(connection, location)
+            _attach_patiently(connection, location)
             connection.execute(f"PRAGMA {ATTACHED}.cache_size = -{SCAN_CACHE_KIB}")
-            connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
             with transaction(connection):
                 return staged.apply(plan)
         except sqlite3.Error as error:
             raise explain(location, error) from error
+
+
+def _attach_patiently(connection: sqlite3.Connection, location: Location) -> None:
+    """Attach the ledger, however many others make it, or write to it, at the moment."""
+    connection.execute(f"PRAGMA busy_timeout = {_BUSY_SECONDS * 1000}")
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            attach(connection, location)
+        except LedgerBusyError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(_POLL_SECONDS)
+        else:
+            return
 
 
 @contextmanager
