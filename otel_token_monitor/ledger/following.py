@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from otel_token_monitor.ledger.label_sets import find_or_make
 from otel_token_monitor.ledger.rollups import rewritten
+from otel_token_monitor.ledger.upserts import upsert
 from otel_token_monitor.usage import Labels, Totals
 
 if TYPE_CHECKING:
@@ -41,11 +43,7 @@ _PUT: Final = (
     f"INSERT INTO imported (origin, quarter, label_set_id, calls, {_COLUMNS}) "  # noqa: S608
     f"VALUES (?, ?, ?, 0, {_MARKS})"
 )
-_ADD: Final = (
-    f"INSERT INTO period (quarter, label_set_id, {_COLUMNS}) VALUES (?, ?, {_MARKS}) "  # noqa: S608
-    "ON CONFLICT (quarter, label_set_id) DO UPDATE SET "
-    + ", ".join(f"{name} = {name} + excluded.{name}" for name in Totals._fields)
-)
+_ADD: Final = upsert("period", ("quarter", "label_set_id"), Totals._fields)
 _SWEEP: Final = "DELETE FROM period WHERE quarter = ? AND requests_ok + requests_error = 0"
 _BY_ORIGIN: Final = (
     f"SELECT origin, project, provider, model, endpoint, {', '.join(f'sum({n})' for n in Totals._fields)} "  # noqa: S608, E501
@@ -118,7 +116,7 @@ def _take_over(
     had = {
         row[0]: Totals(*row[1:]) for row in connection.execute(_HAD, (origin, quarter)).fetchall()
     }
-    have = {_label_set_id(connection, labels): totals for labels, totals in now.items()}
+    have = {find_or_make(connection, labels)[0]: totals for labels, totals in now.items()}
     if had == have:
         return False
     connection.execute(_FORGET, (origin, quarter))
@@ -138,17 +136,3 @@ def _growth(
     for label_set_id in had.keys() | have.keys():
         before, after = had.get(label_set_id, Totals()), have.get(label_set_id, Totals())
         yield label_set_id, tuple(map(int.__sub__, after, before))
-
-
-def _label_set_id(connection: sqlite3.Connection, labels: Labels) -> int:
-    """The id of a label set, which is made if need be; it has no cumulative rows."""
-    connection.execute(
-        "INSERT OR IGNORE INTO label_set (project, provider, model, endpoint) VALUES (?, ?, ?, ?)",
-        labels,
-    )
-    row = connection.execute(
-        "SELECT id FROM label_set "
-        "WHERE project = ? AND provider = ? AND model = ? AND endpoint = ?",
-        labels,
-    ).fetchone()
-    return int(row[0])

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from otel_token_monitor.ledger.single_calls import QUARTER_NS
+from otel_token_monitor.ledger.upserts import adding
 from otel_token_monitor.ledger.window_sums import TOTALS_OF_RECORD
 from otel_token_monitor.usage import Labels, TokenUsage, Totals
 
@@ -30,7 +31,7 @@ TABLES: Final = ("staged_labels", "staged_call", "staged_sum", "staged_period")
 STAGES: Final = (
     # `place` stands for the labels until these have an id in the ledger.
     f"CREATE TEMP TABLE staged_labels (place INTEGER PRIMARY KEY, {LABELS}, label_set_id)",
-    f"CREATE TEMP TABLE staged_call (time_ns, nonce, place, {RECORD}, line)",
+    f"CREATE TEMP TABLE staged_call ({', '.join(COLUMNS_OF_CALL)})",
     f"CREATE TEMP TABLE staged_sum (quarter, origin, place, {TOTALS}, line)",
     f"CREATE TEMP TABLE staged_period (quarter, place, calls, {TOTALS})",
 )
@@ -92,13 +93,11 @@ ADD_RECORDS: Final = (
     f"SELECT time_ns, nonce, label_set_id, {RECORD} "
     "FROM staged_call JOIN staged_labels USING (place)"
 )
-ADDED: Final = " ON CONFLICT (quarter, label_set_id) DO UPDATE SET " + ", ".join(
-    f"{name} = {name} + excluded.{name}" for name in Totals._fields
-)
+_ADDING: Final = adding(("quarter", "label_set_id"), Totals._fields)
 ADD_PERIOD: Final = (
     f"INSERT INTO period (quarter, label_set_id, {TOTALS}) "
     f"SELECT quarter, label_set_id, {TOTALS} FROM staged_period JOIN staged_labels USING (place) "
-    f"WHERE true{ADDED}"
+    f"WHERE true {_ADDING}"
 )
 NOTE_CALLS: Final = (
     f"INSERT INTO imported (origin, quarter, label_set_id, calls, {TOTALS}) "
@@ -141,13 +140,13 @@ ORIGINS_OF_SUMS: Final = "SELECT DISTINCT origin FROM staged_sum WHERE origin <>
 ADD_SUMS: Final = (
     f"INSERT INTO period (quarter, label_set_id, {TOTALS}) "
     f"SELECT quarter, label_set_id, {TOTALS} FROM staged_sum JOIN staged_labels USING (place) "
-    f"WHERE true{ADDED}"
+    f"WHERE true {_ADDING}"
 )
 NOTE_SUMS: Final = (
     f"INSERT INTO imported (origin, quarter, label_set_id, calls, {TOTALS}) "
     f"SELECT origin, quarter, label_set_id, 0, {TOTALS} "
-    "FROM staged_sum JOIN staged_labels USING (place) WHERE origin <> ?"
-    + ADDED.replace("(quarter,", "(origin, quarter,")
+    "FROM staged_sum JOIN staged_labels USING (place) WHERE origin <> ? "
+    + adding(("origin", "quarter", "label_set_id"), Totals._fields)
 )
 TOUCHED: Final = "SELECT quarter FROM staged_period UNION SELECT quarter FROM staged_sum"
 

@@ -10,7 +10,7 @@ from otel_token_monitor.usage import OTHER, Labels
 if TYPE_CHECKING:
     import sqlite3
 
-__all__ = ["IDLE_SECONDS", "LabelSets", "Place"]
+__all__ = ["IDLE_SECONDS", "LabelSets", "Place", "find_or_make"]
 
 IDLE_SECONDS: Final = 30 * 86400
 """A label set that nothing was counted under for so long leaves the exposition."""
@@ -54,11 +54,11 @@ class LabelSets:
             return place
         if len(self._places) >= _REMEMBERED:
             self._places.clear()
-        label_set_id, last_counted = _label_set(connection, labels)
+        label_set_id, last_counted = find_or_make(connection, labels)
         series_id, overflows = label_set_id, False
         since = now - IDLE_SECONDS
         if labels != OTHER and (last_counted is None or last_counted < since):
-            other_id, other_counted = _label_set(connection, OTHER)
+            other_id, other_counted = find_or_make(connection, OTHER)
             overflows = self._is_full(connection, since, besides=other_id)
             if overflows:
                 if self._in_memory and last_counted is None:
@@ -81,7 +81,7 @@ class LabelSets:
         return bool(active >= self._max)
 
 
-def _label_set(connection: sqlite3.Connection, labels: Labels) -> tuple[int, int | None]:
+def find_or_make(connection: sqlite3.Connection, labels: Labels) -> tuple[int, int | None]:
     """The id of a label set, which is made if need be, and when it last counted."""
     row = connection.execute(
         "SELECT id, last_counted FROM label_set "

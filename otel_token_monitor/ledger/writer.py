@@ -28,6 +28,7 @@ from otel_token_monitor.ledger.errors import (
 )
 from otel_token_monitor.ledger.label_sets import LabelSets
 from otel_token_monitor.ledger.rollups import DAY_QUARTERS, HOUR_QUARTERS
+from otel_token_monitor.ledger.upserts import upsert
 from otel_token_monitor.usage import (
     DURATION_BOUNDS,
     FIRST_TOKEN_BOUNDS,
@@ -52,17 +53,6 @@ _CHORE_SECONDS: Final = 60
 _WRITERS_KEPT_NS: Final = 7 * 86400 * 1_000_000_000
 
 
-def _upsert(table: str, key: tuple[str, ...], columns: tuple[str, ...]) -> str:
-    """A statement that adds values to the columns of a row, which it makes if need be."""
-    names = ", ".join((*key, *columns))
-    marks = ", ".join("?" * (len(key) + len(columns)))
-    added = ", ".join(f"{name} = {name} + excluded.{name}" for name in columns)
-    return (
-        f"INSERT INTO {table} ({names}) VALUES ({marks}) "  # noqa: S608 - all names are literals here
-        f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {added}"
-    )
-
-
 def _buckets(bounds: tuple[float, ...]) -> tuple[str, ...]:
     return tuple(f"b{index}" for index in range(len(bounds) + 1))
 
@@ -81,20 +71,20 @@ _INSERT_RECORDS: Final = {
     number: f"INSERT OR IGNORE INTO record ({_RECORD}) VALUES {', '.join([_MARKS] * number)}"  # noqa: S608
     for number in _ROWS_AT_ONCE
 }
-_ADD_PERIOD: Final = _upsert("period", ("quarter", "label_set_id"), Totals._fields)
-_ADD_HOUR: Final = _upsert("hour", ("hour", "label_set_id"), Totals._fields)
-_ADD_DAY: Final = _upsert("day", ("day", "label_set_id"), Totals._fields)
-_ADD_COUNTER: Final = _upsert("counter", ("label_set_id",), Totals._fields)
-_ADD_UNMETERED: Final = _upsert("unmetered_counter", ("label_set_id", "reason"), ("requests",))
-_ADD_DURATION: Final = _upsert(
+_ADD_PERIOD: Final = upsert("period", ("quarter", "label_set_id"), Totals._fields)
+_ADD_HOUR: Final = upsert("hour", ("hour", "label_set_id"), Totals._fields)
+_ADD_DAY: Final = upsert("day", ("day", "label_set_id"), Totals._fields)
+_ADD_COUNTER: Final = upsert("counter", ("label_set_id",), Totals._fields)
+_ADD_UNMETERED: Final = upsert("unmetered_counter", ("label_set_id", "reason"), ("requests",))
+_ADD_DURATION: Final = upsert(
     "duration_histogram", ("label_set_id",), ("sum_ns", *_buckets(DURATION_BOUNDS))
 )
-_ADD_FIRST_TOKEN: Final = _upsert(
+_ADD_FIRST_TOKEN: Final = upsert(
     "first_token_histogram", ("label_set_id",), ("sum_ns", *_buckets(FIRST_TOKEN_BOUNDS))
 )
-_ADD_INPUT: Final = _upsert("input_tokens_histogram", ("label_set_id",), _buckets(TOKEN_BOUNDS))
-_ADD_OUTPUT: Final = _upsert("output_tokens_histogram", ("label_set_id",), _buckets(TOKEN_BOUNDS))
-_ADD_HEALTH: Final = _upsert("health", ("name",), ("value",))
+_ADD_INPUT: Final = upsert("input_tokens_histogram", ("label_set_id",), _buckets(TOKEN_BOUNDS))
+_ADD_OUTPUT: Final = upsert("output_tokens_histogram", ("label_set_id",), _buckets(TOKEN_BOUNDS))
+_ADD_HEALTH: Final = upsert("health", ("name",), ("value",))
 
 # What SQLite says of a value, not of the file; beside those, Python has its own.
 _REFUSALS: Final = (
