@@ -15,7 +15,7 @@ from otel_token_monitor.config import LIMITS, ConfigError, TokenMonitorConfig
 from otel_token_monitor.ledger.following import sums_by_origin
 from otel_token_monitor.ledger.source_book import read_book
 from otel_token_monitor.monitor import TokenMonitor
-from otel_token_monitor.usage import QUARTER_SECONDS
+from otel_token_monitor.usage import QUARTER_NS
 from otel_token_monitor.views.report import take_report
 from otel_token_monitor.views.sums import summed, totals_document
 
@@ -35,7 +35,6 @@ __all__ = ["GlobalTokenMonitor"]
 C = TypeVar("C", bound="Callable[[Alert], object]")
 
 _NANO: Final = 1_000_000_000
-_QUARTER_NS: Final = QUARTER_SECONDS * _NANO
 # Single calls are not followed, so that nothing is known of the last minute.
 _UNKNOWN: Final = "per_minute"
 
@@ -157,7 +156,7 @@ def _own(config: TokenMonitorConfig) -> TokenMonitorConfig:
 
 
 def _by_origin(reader: LedgerReader, span: Span) -> Mapping[str, Mapping[Labels, Totals]]:
-    start, end = span.start_ns // _QUARTER_NS, span.end_ns // _QUARTER_NS
+    start, end = span.start_ns // QUARTER_NS, span.end_ns // QUARTER_NS
     return reader.query(lambda connection: sums_by_origin(connection, start, end))
 
 

@@ -16,6 +16,7 @@ __all__ = [
     "MAX_PROJECT_LENGTH",
     "NANODOLLARS",
     "OTHER",
+    "QUARTER_NS",
     "QUARTER_SECONDS",
     "TOKEN_BOUNDS",
     "Labels",
@@ -32,6 +33,8 @@ NANODOLLARS: Final = 1_000_000_000
 
 QUARTER_SECONDS: Final = 900
 """Sums are kept per UTC quarter-hour: every time zone's offset is a multiple of it."""
+QUARTER_NS: Final = QUARTER_SECONDS * 1_000_000_000
+"""The same in nanoseconds."""
 
 # The bounds of OpenTelemetry's GenAI conventions, without those that tell nobody anything (no call
 # to a model ends within 40 ms, no prompt has 4 tokens).
@@ -130,7 +133,7 @@ class UsageRecord(NamedTuple):
     @property
     def quarter(self) -> int:
         """The UTC quarter-hour that the call belongs to, counted from the epoch."""
-        return self.time_ns // (QUARTER_SECONDS * _NANOSECONDS)
+        return self.time_ns // QUARTER_NS
 
 
 class Totals(NamedTuple):

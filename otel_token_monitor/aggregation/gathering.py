@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from otel_token_monitor.aggregation.shares import NotCountedError, Share, labelled
 from otel_token_monitor.budgets.policy import Policy
@@ -11,7 +11,7 @@ from otel_token_monitor.budgets.windows import day_span
 from otel_token_monitor.ledger.database import FILE_NAME, Location
 from otel_token_monitor.ledger.errors import LedgerCorruptError, LedgerError
 from otel_token_monitor.ledger.reader import LedgerReader
-from otel_token_monitor.usage import QUARTER_SECONDS
+from otel_token_monitor.usage import QUARTER_NS
 from otel_token_monitor.views.breakdown import By, ledger_cells
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from otel_token_monitor.views.breakdown import Cell, Question
 
 __all__ = ["Gathering"]
-
-_QUARTER_NS: Final = QUARTER_SECONDS * 1_000_000_000
 
 
 class Gathering:
@@ -182,7 +180,7 @@ def _quarters(question: Question) -> tuple[int, int]:
     """The quarter-hours of the days of a question."""
     start_ns = day_span(question.since, question.zone).start_ns
     end_ns = day_span(question.until, question.zone).end_ns
-    return start_ns // _QUARTER_NS, end_ns // _QUARTER_NS
+    return start_ns // QUARTER_NS, end_ns // QUARTER_NS
 
 
 def _said(directory: Directory, error: Exception) -> str:

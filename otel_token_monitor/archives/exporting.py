@@ -11,7 +11,7 @@ from otel_token_monitor.archives.contents import Contents, Days, Written
 from otel_token_monitor.archives.formats import Format
 from otel_token_monitor.archives.times import instant
 from otel_token_monitor.replacing import replaced_file
-from otel_token_monitor.usage import QUARTER_SECONDS
+from otel_token_monitor.usage import QUARTER_NS, QUARTER_SECONDS
 
 if TYPE_CHECKING:
     import os
@@ -88,8 +88,8 @@ def _on_calls(
     """What tells of progress, by the time of the last call of a batch."""
     start_ns, end_ns = days.span
     extent = reader.extent() or _quarters(days)
-    first_ns = max(start_ns, extent[0] * QUARTER_SECONDS * _NANO)
-    last_ns = max(min(end_ns, (extent[1] + 1) * QUARTER_SECONDS * _NANO), first_ns + 1)
+    first_ns = max(start_ns, extent[0] * QUARTER_NS)
+    last_ns = max(min(end_ns, (extent[1] + 1) * QUARTER_NS), first_ns + 1)
     return lambda row: on_progress((instant(row[0]) - first_ns) / (last_ns - first_ns))
 
 
@@ -114,7 +114,7 @@ def _export_counters(
 
 def _quarters(days: Days) -> tuple[int, int]:
     start_ns, end_ns = days.span
-    return start_ns // (QUARTER_SECONDS * _NANO), end_ns // (QUARTER_SECONDS * _NANO)
+    return start_ns // QUARTER_NS, end_ns // QUARTER_NS
 
 
 def _writers() -> dict[Format, Callable[[IO[bytes], Contents], Written]]:

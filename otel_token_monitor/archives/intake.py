@@ -21,7 +21,7 @@ from otel_token_monitor.archives.rows import (
     columns_of,
 )
 from otel_token_monitor.archives.times import TimeTexts, instant
-from otel_token_monitor.usage import QUARTER_SECONDS, TokenUsage, check_project
+from otel_token_monitor.usage import QUARTER_NS, TokenUsage, check_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Intake", "Source", "Staged"]
 
-_QUARTER_NS: Final = QUARTER_SECONDS * 1_000_000_000
 _MAX_TOTAL: Final = 2**62
 
 _USAGE: Final = slice(
@@ -155,7 +154,7 @@ class Intake:
             raise self.broken(lines[0], f"ledger {source.ledger!r}: use the id of a ledger")
         if source.start_ns >= source.end_ns:
             raise self.broken(lines[1], "the range ends before it begins")
-        if source.start_ns % _QUARTER_NS or source.end_ns % _QUARTER_NS:
+        if source.start_ns % QUARTER_NS or source.end_ns % QUARTER_NS:
             raise self.broken(lines[1], "the range is not of whole quarter-hours")
         for found in (self._first, self._last):
             if found is not None and not source.start_ns <= found[0] < source.end_ns:
@@ -196,7 +195,7 @@ class Intake:
         values = columns_of([one])
         amounts = [value for (value,) in values[_AMOUNTS:]]
         time_ns = instant(one.time)
-        if time_ns % _QUARTER_NS:
+        if time_ns % QUARTER_NS:
             raise UnfitError(f"time {one.time!r}: sums are of whole quarter-hours")
         if not any(value for (value,) in _REQUESTS(values)):
             raise UnfitError("a sum of no calls")
@@ -207,7 +206,7 @@ class Intake:
             raise UnfitError("the sums of the file are more than a ledger can hold")
         (place,) = self._places_of([(one.project, one.provider, one.model, one.endpoint)])
         self._span([time_ns], [line])
-        return (time_ns // _QUARTER_NS, one.ledger, place, *amounts, line)
+        return (time_ns // QUARTER_NS, one.ledger, place, *amounts, line)
 
     def _places_of(self, labels: list[tuple[Any, ...]]) -> list[int]:
         """What stands for each set of labels, which is checked the first time."""

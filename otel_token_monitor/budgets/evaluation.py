@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_token_monitor.budgets.limits import BudgetStatus, Limit, Scope
 from otel_token_monitor.budgets.windows import MINUTE_NS, Span, Window, span_of
-from otel_token_monitor.usage import QUARTER_SECONDS, Labels, Totals, Used
+from otel_token_monitor.usage import QUARTER_NS, Labels, Totals, Used
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Budget", "evaluate", "window_totals", "worst"]
 
-_QUARTER_NS: Final = QUARTER_SECONDS * 1_000_000_000
-_PACE_NS: Final = {Window.DAY: 4 * _QUARTER_NS, Window.MONTH: 96 * _QUARTER_NS}
+_PACE_NS: Final = {Window.DAY: 4 * QUARTER_NS, Window.MONTH: 96 * QUARTER_NS}
 """How far back the pace looks by which a window's end is foretold: an hour, a day."""
 _LEAST_SECONDS: Final = 60.0
 
@@ -126,13 +125,13 @@ def window_totals(reader: LedgerReader, window: Window, span: Span) -> dict[Labe
     """What the calls of a window add up to, by labels. Raises LedgerError."""
     if window is Window.MINUTE:
         return reader.totals_of_records(span.start_ns, span.end_ns)
-    return reader.totals(span.start_ns // _QUARTER_NS, span.end_ns // _QUARTER_NS)
+    return reader.totals(span.start_ns // QUARTER_NS, span.end_ns // QUARTER_NS)
 
 
 def _window_used(reader: LedgerReader, window: Window, span: Span) -> dict[Labels, Used]:
     if window is Window.MINUTE:
         return reader.used_of_records(span.start_ns, span.end_ns)
-    return reader.used(span.start_ns // _QUARTER_NS, span.end_ns // _QUARTER_NS)
+    return reader.used(span.start_ns // QUARTER_NS, span.end_ns // QUARTER_NS)
 
 
 def worst(budgets: Iterable[Budget]) -> BudgetStatus:
@@ -155,10 +154,10 @@ def _recent(
     reader: LedgerReader, window: Window, scopes: tuple[Scope, ...], now_ns: int
 ) -> _Recent:
     # Whole quarters: the one that has begun, and those before it.
-    first = (now_ns - _PACE_NS[window]) // _QUARTER_NS
-    used = reader.used(first, now_ns // _QUARTER_NS + 1)
+    first = (now_ns - _PACE_NS[window]) // QUARTER_NS
+    used = reader.used(first, now_ns // QUARTER_NS + 1)
     # A ledger that is younger than the look back was not idle before it began.
-    start_ns = max(first * _QUARTER_NS, reader.began_ns())
+    start_ns = max(first * QUARTER_NS, reader.began_ns())
     return _Recent(_by_scope(scopes, used), max((now_ns - start_ns) / 1e9, _LEAST_SECONDS))
 
 

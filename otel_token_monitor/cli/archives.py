@@ -15,7 +15,7 @@ from otel_token_monitor.budgets.windows import day_of
 from otel_token_monitor.cli.dates import day_option
 from otel_token_monitor.cli.options import config_file, data_dir, location, reading, zone_of
 from otel_token_monitor.config import TokenMonitorConfig
-from otel_token_monitor.usage import QUARTER_SECONDS
+from otel_token_monitor.usage import QUARTER_NS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["export_command", "import_command"]
 
 _STREAM: Final = "-"
-_QUARTER_NS: Final = QUARTER_SECONDS * 1_000_000_000
 
 
 def _format_option(formats: tuple[Format, ...]) -> Callable[[Any], Any]:
@@ -141,8 +140,8 @@ def _days(options: dict[str, Any], reader: LedgerReader, zone: ZoneInfo, now_ns:
     first, last = today, today
     extent = reader.extent()
     if extent is not None:
-        first = day_of(extent[0] * _QUARTER_NS, zone)
-        last = max(today, day_of(extent[1] * _QUARTER_NS, zone))
+        first = day_of(extent[0] * QUARTER_NS, zone)
+        last = max(today, day_of(extent[1] * QUARTER_NS, zone))
     until: date = last if options["until"] is None else options["until"](today)
     since: date = min(first, until) if options["since"] is None else options["since"](today)
     if since > until:

@@ -6,10 +6,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from otel_token_monitor.ledger.single_calls import QUARTER_NS
 from otel_token_monitor.ledger.upserts import adding
 from otel_token_monitor.ledger.window_sums import TOTALS_OF_RECORD
-from otel_token_monitor.usage import Labels, TokenUsage, Totals
+from otel_token_monitor.usage import QUARTER_NS, Labels, TokenUsage, Totals
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from otel_token_monitor.ledger import import_statements as sql
 from otel_token_monitor.ledger.errors import ImportRefusedError
-from otel_token_monitor.ledger.single_calls import QUARTER_NS, own_sums_without_calls
-from otel_token_monitor.usage import Totals
+from otel_token_monitor.ledger.single_calls import own_sums_without_calls
+from otel_token_monitor.usage import QUARTER_NS, Totals
 
 if TYPE_CHECKING:
     import sqlite3

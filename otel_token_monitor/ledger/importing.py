@@ -36,7 +36,8 @@ from otel_token_monitor.ledger.errors import (
 from otel_token_monitor.ledger.import_sums import drop_known_sums, instant_text
 from otel_token_monitor.ledger.pruning import pruned_before_ns
 from otel_token_monitor.ledger.rollups import rewritten
-from otel_token_monitor.ledger.single_calls import QUARTER_NS, SCAN_CACHE_KIB
+from otel_token_monitor.ledger.single_calls import SCAN_CACHE_KIB
+from otel_token_monitor.usage import QUARTER_NS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

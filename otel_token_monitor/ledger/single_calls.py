@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from otel_token_monitor.ledger.rollups import DAY_QUARTERS
 from otel_token_monitor.ledger.window_sums import TOTALS_OF_RECORD
-from otel_token_monitor.usage import QUARTER_SECONDS, Labels, Totals
+from otel_token_monitor.usage import QUARTER_NS, QUARTER_SECONDS, Labels, Totals
 
 if TYPE_CHECKING:
     import sqlite3
@@ -22,7 +22,6 @@ __all__ = ["SumRow", "calls_between", "sums_of_quarters", "sums_without_calls"]
 SCAN_CACHE_KIB: Final = 256
 """What SQLite may keep in memory while rows are read or written one after the other."""
 
-QUARTER_NS: Final = QUARTER_SECONDS * 1_000_000_000
 
 SumsByPlace = dict[tuple[int, int], Totals]
 """Sums by UTC quarter-hour and label set."""

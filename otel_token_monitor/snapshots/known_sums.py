@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from otel_token_monitor.snapshots.periods import QUARTER_NS, Period, days_of, months_of
+from otel_token_monitor.snapshots.periods import Period, days_of, months_of
+from otel_token_monitor.usage import QUARTER_NS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -6,16 +6,15 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_token_monitor.budgets.windows import Span, Window, day_of, day_span, month_span
-from otel_token_monitor.usage import QUARTER_SECONDS
+from otel_token_monitor.usage import QUARTER_NS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from zoneinfo import ZoneInfo
 
-__all__ = ["QUARTER_NS", "Period", "days_of", "first_kept", "months_of", "time_of"]
+__all__ = ["Period", "days_of", "first_kept", "months_of", "time_of"]
 
 _NANO: Final = 1_000_000_000
-QUARTER_NS: Final = QUARTER_SECONDS * _NANO
 """A quarter-hour in nanoseconds."""
 _DAY: Final = timedelta(days=1)
 

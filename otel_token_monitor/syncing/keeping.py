@@ -26,7 +26,7 @@ from otel_token_monitor.ledger.source_book import (
     read_book,
     write_book,
 )
-from otel_token_monitor.usage import QUARTER_SECONDS, Labels, Totals
+from otel_token_monitor.usage import QUARTER_NS, Labels, Totals
 
 if TYPE_CHECKING:
     import sqlite3
@@ -41,7 +41,6 @@ __all__ = ["Keeping", "Kept", "NotKeptError", "Standing", "day_quarter", "look",
 
 T = TypeVar("T")
 
-_QUARTER_NS: Final = QUARTER_SECONDS * 1_000_000_000
 # How long another process may hold the lock: it writes a portion of its own, as a rule.
 _PATIENCE_SECONDS: Final = 5.0
 _POLL_SECONDS: Final = 0.05
@@ -113,7 +112,7 @@ class Keeping:
 
 def day_quarter(day: date, zone: ZoneInfo) -> int:
     """The first quarter-hour of a day: where the sums of its data file are placed."""
-    return day_span(day, zone).start_ns // _QUARTER_NS
+    return day_span(day, zone).start_ns // QUARTER_NS
 
 
 def take_over(
@@ -165,7 +164,7 @@ def _moved(
     for quarter in quarters_followed(connection, origin):
         sums = sums_by_origin(connection, quarter, quarter + 1)[origin]
         moved[quarter].update({})
-        moved[day_quarter(day_of(quarter * _QUARTER_NS, old), new)].update(sums)
+        moved[day_quarter(day_of(quarter * QUARTER_NS, old), new)].update(sums)
     return dict(moved)
 
 

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from otel_token_monitor.budgets.windows import Span, day_span, month_span
-from otel_token_monitor.usage import QUARTER_SECONDS, Labels, Totals
+from otel_token_monitor.usage import QUARTER_NS, Labels, Totals
 from otel_token_monitor.views.report import SCHEMA_VERSION
 from otel_token_monitor.views.sums import summed, totals_document
 
@@ -37,7 +37,6 @@ MOST_SPANS: Final = 10_000
 """Of time: what is asked of a ledger at once."""
 
 _NANO: Final = 1_000_000_000
-_QUARTER_NS: Final = QUARTER_SECONDS * _NANO
 _DAY: Final = timedelta(days=1)
 
 
@@ -173,7 +172,7 @@ class _Named(NamedTuple):
 
 
 def _cells(reader: LedgerReader, named: _Named) -> Iterator[Cell]:
-    start, end = (time_ns // _QUARTER_NS for time_ns in named.span)
+    start, end = (time_ns // QUARTER_NS for time_ns in named.span)
     for labels, totals in reader.totals(start, end).items():
         yield Cell(named.names, labels, totals)
 
@@ -236,7 +235,7 @@ def _hours(question: Question) -> Iterator[_Named]:
     """The hours that a clock on the wall shows; one that is shown twice is two."""
     for (start_ns, end_ns), names in _days(question):
         begins = [start_ns]
-        for quarter_ns in range(start_ns + _QUARTER_NS, end_ns, _QUARTER_NS):
+        for quarter_ns in range(start_ns + QUARTER_NS, end_ns, QUARTER_NS):
             before, now = (_local(at, question.zone) for at in (begins[-1], quarter_ns))
             if (now.hour, now.utcoffset()) != (before.hour, before.utcoffset()):
                 begins.append(quarter_ns)

@@ -14,7 +14,7 @@ from otel_token_monitor.budgets.evaluation import Budget, evaluate, window_total
 from otel_token_monitor.budgets.limits import BudgetStatus, Unit
 from otel_token_monitor.budgets.policy import Policy
 from otel_token_monitor.budgets.windows import Span, Window, day_of, span_of
-from otel_token_monitor.usage import QUARTER_SECONDS, Labels, Totals
+from otel_token_monitor.usage import QUARTER_NS, Labels, Totals
 from otel_token_monitor.views.sums import grouped, summed, totals_document
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ SCHEMA_VERSION: Final = 2
 
 _NAMES: Final = {Window.DAY: "daily", Window.MONTH: "monthly", Window.MINUTE: "per_minute"}
 _NANO: Final = 1_000_000_000
-_QUARTER_NS: Final = QUARTER_SECONDS * _NANO
 _HOUR_QUARTERS: Final = 4
 
 
@@ -204,10 +203,10 @@ def budget_document(budget: Budget, zone: ZoneInfo) -> dict[str, Any]:
 
 def _hours(reader: LedgerReader, span: Span) -> dict[int, Totals]:
     """The hours of a day, one after the other, also those without a call."""
-    start, end = span.start_ns // _QUARTER_NS, span.end_ns // _QUARTER_NS
+    start, end = span.start_ns // QUARTER_NS, span.end_ns // QUARTER_NS
     quarters = reader.totals_by_quarter(start, end)
     return {
-        hour * _QUARTER_NS: summed(
+        hour * QUARTER_NS: summed(
             quarters.get(quarter, Totals())
             for quarter in range(hour, min(hour + _HOUR_QUARTERS, end))
         )

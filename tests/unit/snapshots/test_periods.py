@@ -8,12 +8,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from otel_token_monitor.snapshots.periods import (
-    QUARTER_NS,
     Period,
     days_of,
     first_kept,
     months_of,
 )
+from otel_token_monitor.usage import QUARTER_NS
 from tests.unit.snapshots.ledgers import at
 
 SEOUL = ZoneInfo("Asia/Seoul")
