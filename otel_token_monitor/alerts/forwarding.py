@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from otel_token_monitor.alerts.alert_log import LOG
-from otel_token_monitor.alerts.documents import SEVERITIES
+from otel_token_monitor.alerts.documents import ALERT_NAME, SEVERITIES
 from otel_token_monitor.alerts.notices import Line, Notice
 from otel_token_monitor.alerts.planning import own_key
 from otel_token_monitor.alerts.webhooks import origin_of
@@ -129,9 +129,9 @@ class _Passing:
         labels = alert.labels
         budget, severity = labels.get("budget", ""), labels.get("severity", "").lower()
         window = labels.get("window") or budget.rpartition("/")[2]
-        if labels.get("ledger") != self.ledger_id or severity not in SEVERITIES:
+        if labels.get("alertname") != ALERT_NAME or severity not in SEVERITIES:
             return False
-        if window not in set(Window):
+        if _ledgers(alert) != {self.ledger_id} or window not in set(Window):
             return False
         start_ns = _start(Window(window), alert.starts_ns, self.zone)
         if start_ns is None:
@@ -140,6 +140,13 @@ class _Passing:
         if seen_ns is None:
             return False
         return window != Window.MINUTE or abs(alert.starts_ns - seen_ns) < _LATE_NS
+
+
+def _ledgers(alert: ReceivedAlert) -> set[str]:
+    """The ledgers that an alert is about: a label of one, or an annotation of our rules."""
+    if (ledger := alert.labels.get("ledger")) is not None:
+        return {ledger}
+    return set(alert.document["annotations"].get("ledgers", "").split())
 
 
 def _start(window: Window, time_ns: int, zone: ZoneInfo) -> int | None:

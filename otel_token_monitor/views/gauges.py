@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from otel_token_monitor.budgets.limits import Limit
     from otel_token_monitor.views.metrics import MetricSpec
 
-__all__ = ["budget_families", "contested_family", "pending_family"]
+__all__ = ["asked_alert_family", "budget_families", "contested_family", "pending_family"]
 
 _NANO: Final = 1_000_000_000
 
@@ -24,15 +24,19 @@ def budget_families(ledger_id: str, budgets: Sequence[Budget]) -> Iterator[Famil
     if not budgets:
         return
     labels = [_labels(ledger_id, budget.limit) for budget in budgets]
-    columns: dict[MetricSpec, Sequence[float]] = {
+    columns: dict[MetricSpec, Sequence[float | None]] = {
         metrics.BUDGET_LIMIT: [_amount(b.limit, b.limit.amount) for b in budgets],
         metrics.BUDGET_USED: [_amount(b.limit, b.used) for b in budgets],
+        metrics.BUDGET_PROJECTED: [
+            None if b.projected is None else _amount(b.limit, b.projected) for b in budgets
+        ],
         metrics.BUDGET_RESET: [b.reset_ns / _NANO for b in budgets],
         metrics.BUDGET_WINDOW_START: [b.span.start_ns / _NANO for b in budgets],
         metrics.BUDGET_STATUS: [int(b.status) for b in budgets],
     }
     for spec, values in columns.items():
-        yield Family(spec, [(of, (value,)) for of, value in zip(labels, values, strict=True)])
+        pairs = zip(labels, values, strict=True)
+        yield Family(spec, [(of, (value,)) for of, value in pairs if value is not None])
     yield Family(
         metrics.BUDGET_THRESHOLD,
         [
@@ -54,6 +58,11 @@ def contested_family(*, contested: bool) -> Family:
 def pending_family(deliveries: int) -> Family:
     """How many deliveries of alerts wait."""
     return Family(metrics.PENDING_DELIVERIES, [((), (deliveries,))])
+
+
+def asked_alert_family(*, asked: bool) -> Family:
+    """Whether a test alert was asked for."""
+    return Family(metrics.TEST_ALERT, [((), (int(asked),))])
 
 
 def _labels(ledger_id: str, limit: Limit) -> tuple[str, ...]:

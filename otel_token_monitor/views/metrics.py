@@ -11,6 +11,7 @@ __all__ = [
     "BACKLOG_RECORDS",
     "BUDGET_LABELS",
     "BUDGET_LIMIT",
+    "BUDGET_PROJECTED",
     "BUDGET_RESET",
     "BUDGET_STATUS",
     "BUDGET_THRESHOLD",
@@ -34,6 +35,7 @@ __all__ = [
     "REQUESTS",
     "REQUEST_TOKENS",
     "STATUSES",
+    "TEST_ALERT",
     "TOKENS",
     "TYPES",
     "UNMETERED_REQUESTS",
@@ -138,6 +140,13 @@ BUDGET_USED: Final = MetricSpec(
     help="What is used of a budget in its window, estimated tokens included.",
     labels=BUDGET_LABELS,
 )
+BUDGET_PROJECTED: Final = MetricSpec(
+    name="llm_budget_projected",
+    kind="gauge",
+    help="What will be used of a budget when it resets, if the pace of late goes on: that of the "
+    "last hour for a day, of the last 24 hours for a month. A trailing minute has none.",
+    labels=BUDGET_LABELS,
+)
 BUDGET_RESET: Final = MetricSpec(
     name="llm_budget_reset_timestamp_seconds",
     kind="gauge",
@@ -175,6 +184,11 @@ PENDING_DELIVERIES: Final = MetricSpec(
     name=f"{_HEALTH}pending_deliveries",
     kind="gauge",
     help="Deliveries of alerts that wait in the ledger, each to one webhook or to the alert log.",
+)
+TEST_ALERT: Final = MetricSpec(
+    name=f"{_HEALTH}test_alert",
+    kind="gauge",
+    help="Whether somebody has asked for a test alert within the last five minutes (1) or not (0).",
 )
 
 LEDGER_UP: Final = MetricSpec(
@@ -261,12 +275,14 @@ METRICS: Final = (
     UNPRICED_REQUESTS,
     BUDGET_LIMIT,
     BUDGET_USED,
+    BUDGET_PROJECTED,
     BUDGET_RESET,
     BUDGET_WINDOW_START,
     BUDGET_STATUS,
     BUDGET_THRESHOLD,
     LIMITS_CONTESTED,
     PENDING_DELIVERIES,
+    TEST_ALERT,
     *HEALTH_COUNTERS.values(),
     LEDGER_UP,
     LABEL_SETS,

@@ -5,11 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from otel_token_monitor.alerts.testing import is_test_alert_asked
 from otel_token_monitor.budgets.evaluation import evaluate
 from otel_token_monitor.budgets.policy import Policy
 from otel_token_monitor.ledger.alert_book import count_deliveries
 from otel_token_monitor.ledger.errors import LedgerVersionError
-from otel_token_monitor.views.gauges import budget_families, contested_family, pending_family
+from otel_token_monitor.views.gauges import (
+    asked_alert_family,
+    budget_families,
+    contested_family,
+    pending_family,
+)
 
 if TYPE_CHECKING:
     from otel_token_monitor.ledger.reader import Exposition, LedgerReader
@@ -35,11 +41,13 @@ def take_scrape(reader: LedgerReader, fallback: Policy, now_ns: int) -> Scrape:
     with reader.moment():
         exposition = reader.exposition()
         standing = reader.policy()
-        pending = pending_family(reader.query(count_deliveries))
+        asked = reader.query(lambda connection: is_test_alert_asked(connection, now_ns))
+        alerts = (pending_family(reader.query(count_deliveries)), asked_alert_family(asked=asked))
         try:
             policy = Policy.held(standing.document, fallback)
-            budgets = evaluate(reader, policy, now_ns)
+            budgets = evaluate(reader, policy, now_ns, pace=True)
         except LedgerVersionError:
-            return Scrape(exposition, (pending,))
+            return Scrape(exposition, alerts)
     gauges = budget_families(exposition.ledger_id, budgets)
-    return Scrape(exposition, (*gauges, contested_family(contested=standing.contested), pending))
+    contested = contested_family(contested=standing.contested)
+    return Scrape(exposition, (*gauges, contested, *alerts))

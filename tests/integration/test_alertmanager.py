@@ -192,12 +192,12 @@ def test_an_alert_that_this_ledger_has_notified_itself_is_only_logged(
         eventually(hook.got.__len__)
         (((alert,),),) = ([payload["alerts"]] for payload in hook.got)
         of_rule = {name: alert["labels"][name] for name in ("budget", "ledger", "severity")}
-        sender.post(alertname="LLMBudgetCritical", **of_rule)
+        sender.post(alertname="LLMBudgetUsed", **of_rule)
         # The first, and one that it has begun.
         eventually(lambda: sender.count("notifications") >= 2)
         sender.stop()
         assert set(said(server.stop())) == {
-            "INFO received: LLMBudgetCritical is firing, notified before: Disk nearly full"
+            "INFO received: LLMBudgetUsed is firing, notified before: Disk nearly full"
         }
         assert came(hook) == [("LLMBudgetUsed", "firing")]
 

@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     Make = Callable[..., Scene]
 
 LABELS = {"alertname": "Down", "severity": "critical"}
+BUDGET = {
+    "alertname": "LLMBudgetUsed",
+    "budget": "ledger/tokens/day",
+    "severity": "warning",
+    "window": "day",
+}
 
 
 def body(*alerts: dict[str, Any], url: str = "http://alertmanager:9093") -> bytes:
@@ -96,12 +102,7 @@ def test_what_this_ledger_notified_itself_is_known(scene: Make) -> None:
     one.use(8_500)
     one.look()
     one.sink.got.clear()
-    own: dict[str, Any] = {
-        "ledger": one.book.reader.ledger_id(),
-        "budget": "ledger/tokens/day",
-        "severity": "warning",
-        "window": "day",
-    }
+    own: dict[str, Any] = {**BUDGET, "ledger": one.book.reader.ledger_id()}
     later = NOW + 30 * SECOND
     assert receive(one, body(alert(starts_ns=later, **own))) == ["known"]
     assert receive(one, body(alert("resolved", starts_ns=later, **own))) == ["known"]
@@ -111,6 +112,7 @@ def test_what_this_ledger_notified_itself_is_known(scene: Make) -> None:
 @pytest.mark.parametrize(
     "differing",
     [
+        {"alertname": "LLMBudgetNotANumber"},
         {"severity": "critical"},
         {"ledger": "another"},
         {"budget": "ledger/tokens/month"},
@@ -121,25 +123,36 @@ def test_what_another_notified_is_passed_on(scene: Make, differing: dict[str, st
     one = scene(limit(10_000))
     one.use(8_500)
     one.look()
-    own: dict[str, Any] = {
-        "ledger": one.book.reader.ledger_id(),
-        "budget": "ledger/tokens/day",
-        "severity": "warning",
-        "window": "day",
-        **differing,
-    }
+    own: dict[str, Any] = {**BUDGET, "ledger": one.book.reader.ledger_id(), **differing}
     assert receive(one, body(alert(**own))) == ["forwarded"]
+
+
+@pytest.mark.parametrize(
+    ("ledgers", "fate"),
+    [
+        ("{own} ", "known"),
+        ("{own} another ", "forwarded"),
+        ("another", "forwarded"),
+        ("", "forwarded"),
+    ],
+)
+def test_an_alert_of_our_rules_names_its_ledgers_in_an_annotation(
+    scene: Make, ledgers: str, fate: str
+) -> None:
+    one = scene(limit(10_000))
+    one.use(8_500)
+    one.look()
+    sent = alert(**BUDGET)
+    sent["annotations"]["ledgers"] = ledgers.format(own=one.book.reader.ledger_id())
+    assert receive(one, body(sent)) == [fate]
 
 
 def test_what_was_notified_yesterday_is_news_today(scene: Make) -> None:
     one = scene(limit(10_000))
     one.use(8_500)
     one.look()
-    own: dict[str, Any] = {
-        "ledger": one.book.reader.ledger_id(),
-        "budget": "ledger/tokens/day",
-        "severity": "warning",
-    }
+    own: dict[str, Any] = {**BUDGET, "ledger": one.book.reader.ledger_id()}
+    del own["window"]  # it is the end of the budget's name, too
     assert receive(one, body(alert(starts_ns=MIDNIGHT + DAY - SECOND, **own))) == ["known"]
     assert receive(one, body(alert(starts_ns=MIDNIGHT + DAY, **own))) == ["forwarded"]
 
@@ -172,11 +185,7 @@ def test_the_console_has_new_ones_at_their_level_and_known_ones_at_info(
 
 def test_times_beyond_the_calendar_are_passed_on(scene: Make) -> None:
     one = scene(timezone="Asia/Seoul")
-    own: dict[str, Any] = {
-        "ledger": one.book.reader.ledger_id(),
-        "budget": "b/day",
-        "severity": "warning",
-    }
+    own: dict[str, Any] = {**BUDGET, "ledger": one.book.reader.ledger_id()}
     late = {**alert(**own), "startsAt": "9999-12-31T23:59:59Z"}
     early = {**alert(**own), "startsAt": "0001-01-01T00:00:00Z"}
     assert receive(one, body(late, early)) == ["forwarded", "forwarded"]

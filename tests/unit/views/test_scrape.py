@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from prometheus_client import CollectorRegistry
 
+from otel_token_monitor.alerts.testing import ask_for_test_alert
 from otel_token_monitor.budgets.limits import Limit, Scope, Unit
 from otel_token_monitor.budgets.policy import Policy
 from otel_token_monitor.budgets.windows import Window
@@ -17,6 +18,7 @@ from otel_token_monitor.ledger.policies import PolicyRow, declare_policy
 from otel_token_monitor.usage import TokenUsage
 from otel_token_monitor.views import metrics
 from otel_token_monitor.views.collector import HealthReading, TokenCollector
+from otel_token_monitor.views.report import take_report
 from otel_token_monitor.views.scrape import take_scrape
 from tests.unit.ledger.books import CHAT, Book, record
 
@@ -78,6 +80,18 @@ def test_each_budget_has_its_gauges_in_its_own_unit(book: Book) -> None:
     }
 
 
+def test_where_the_pace_of_late_leads_is_shown_but_for_minutes(book: Book) -> None:
+    registry = shown(book, Policy(limits=LIMITS, timezone="Asia/Seoul"))
+    report = take_report(book.reader, Policy(limits=LIMITS, timezone="Asia/Seoul"), NOW)
+    shop, cost, _ = (budget.projected for budget in report.budgets)
+    assert shop is not None
+    assert cost is not None
+    assert values(registry, "llm_budget_projected") == {
+        LIMITS[0].budget: shop,
+        LIMITS[1].budget: cost / NANO,
+    }
+
+
 def test_a_budget_is_labelled_with_all_that_it_is(book: Book) -> None:
     registry = shown(book, Policy(limits=LIMITS))
     labels = {
@@ -113,6 +127,20 @@ def test_the_ledgers_own_limits_are_shown_and_those_taken_away_are_gone(book: Bo
     one = Policy(limits=LIMITS[1:2])
     book.writer.run(lambda c: declare_policy(c, one.row(), NOW, starting=True))
     assert list(values(registry, "llm_budget_limit")) == ["ledger/usd/month"]
+
+
+def test_a_test_alert_is_shown_for_five_minutes_after_it_was_asked_for(book: Book) -> None:
+    shows = shown(book, Policy()).get_sample_value
+    name = "otel_token_monitor_test_alert"
+    assert shows(name) == 0
+    for asked_ns, expected in (
+        (NOW - 300 * NANO, 0),
+        (NOW - 299 * NANO, 1),
+        (NOW, 1),
+        (NOW + NANO, 0),  # a clock that was set back
+    ):
+        book.writer.run(lambda c, at=asked_ns: ask_for_test_alert(c, at))
+        assert shows(name) == expected, asked_ns
 
 
 def test_disagreement_is_shown(book: Book) -> None:

@@ -1,0 +1,1 @@
+"""A real Prometheus and a real Alertmanager around an application, on this machine."""

@@ -1,0 +1,1 @@
+"""What a team installs beside the exporter: rules, Alertmanager's configuration, dashboards."""
