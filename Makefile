@@ -42,6 +42,8 @@ test: debian-packages $(STAMP) ## Check style, types, layers; run the tests; try
 	@$(BIN)/pytest -q -n auto tests/unit
 	$(say) 'pytest tests/integration'
 	@$(BIN)/pytest -q -n 2 --dist loadfile tests/integration
+	$(say) 'pytest tests/deploy'
+	@$(BIN)/pytest -q -n 4 --dist loadfile tests/deploy
 	$(say) 'wheel'
 	@scripts/check-wheel $(BIN)/python
 
@@ -78,7 +80,8 @@ clean: ## Remove the virtual environment, caches and build output
 .PHONY: debian-packages
 debian-packages:
 	@scripts/install-debian-packages \
-	    promtool prometheus prometheus-alertmanager prometheus-alertmanager
+	    promtool prometheus prometheus-alertmanager prometheus-alertmanager \
+	    docker-compose docker-compose
 
 # Everything comes from the lock file, hatchling and editables for the package itself too.
 $(STAMP): pyproject.toml $(LOCK)

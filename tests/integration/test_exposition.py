@@ -14,7 +14,9 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from otel_token_monitor.budgets.limits import Limit, Scope, Unit
 from otel_token_monitor.budgets.policy import Policy
+from otel_token_monitor.budgets.windows import Window
 from otel_token_monitor.ledger.batch import Batch
 from otel_token_monitor.ledger.database import Location
 from otel_token_monitor.ledger.reader import LedgerReader
@@ -22,16 +24,18 @@ from otel_token_monitor.ledger.writer import LedgerWriter
 from otel_token_monitor.usage import Labels, TokenUsage, UsageRecord
 from otel_token_monitor.views.collector import HealthReading, TokenCollector
 from otel_token_monitor.views.report import take_report
-from otel_token_monitor.views.scrape import Scrape
+from otel_token_monitor.views.scrape import take_scrape
 from otel_token_monitor.web.routes import create_app
 from otel_token_monitor.web.server import MetricsServer
 from otel_token_monitor.web.sources import ServerStatus, Sources
+from tests.integration.processes import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytestmark = pytest.mark.integration
 
+METRICS_PAGE = ROOT / "docs" / "metrics.md"
 PROMTOOL = shutil.which("promtool")
 
 
@@ -64,7 +68,16 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     reader = LedgerReader(location)
     health = HealthReading(last_write_ns=time.time_ns())
     registry = CollectorRegistry()
-    registry.register(TokenCollector(lambda: Scrape(reader.exposition()), lambda: health))
+    policy = Policy(
+        limits=(
+            Limit(Scope(), Unit.TOKENS, Window.DAY, 1000),
+            Limit(Scope('a "shop"\n'), Unit.USD, Window.MONTH, 10**9),
+            Limit(Scope(model="gpt-*"), Unit.REQUESTS, Window.MINUTE, 5),
+        )
+    )
+    registry.register(
+        TokenCollector(lambda: take_scrape(reader, policy, time.time_ns()), lambda: health)
+    )
     status = ServerStatus(version="1", ledger=str(location))
     sources = Sources(
         registry=registry,
@@ -96,6 +109,20 @@ def test_promtool_finds_nothing_to_complain_of(address: str) -> None:
 def test_the_text_is_readable(address: str) -> None:
     families = {family.name for family in parse_text(httpx.get(address).text)}
     assert {"llm_tokens", "llm_request_tokens", "otel_token_monitor_ledger_up"} <= families
+
+
+def test_what_is_served_is_what_is_documented(address: str) -> None:
+    # In this format counters and build information have the suffixes that PromQL calls them by,
+    # and the latter is a gauge.
+    lines = httpx.get(address).text.splitlines()
+    served = [tuple(line.split()[2:]) for line in lines if line.startswith("# TYPE ")]
+    table = [row.split(" | ") for row in METRICS_PAGE.read_text().splitlines()]
+    documented = [
+        (row[0].strip("| `"), row[1].replace("info", "gauge"))
+        for row in table
+        if len(row) == 4 and "`" in row[0]
+    ]
+    assert sorted(served) == sorted(documented)
 
 
 def test_openmetrics_is_readable(address: str) -> None:
