@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
@@ -171,7 +171,6 @@ def aggregated(directory: Path, zone: str, days: set[str]) -> tuple[Counter[str]
     return by_day, by_project
 
 
-@settings(deadline=None)
 @given(calls=calls, zone=zones)
 def test_everybody_says_the_same(
     tmp_path_factory: pytest.TempPathFactory, calls: list[Call], zone: str
