@@ -26,6 +26,10 @@ help: ## Show this list
 demo: $(STAMP) ## Run the demo (ARGS="..." are passed on; DEMO_SECONDS=N ends it)
 	@$(BIN)/otel-token-monitor demo $(ARGS)
 
+.PHONY: stack
+stack: debian-packages $(STAMP) ## Run it with Prometheus and Alertmanager: see alerts arrive
+	@$(BIN)/otel-token-monitor demo --stack $(ARGS)
+
 .PHONY: test
 test: debian-packages $(STAMP) ## Check style, types, layers; run the tests; try the wheel
 	$(say) 'ruff format --check'
@@ -64,12 +68,18 @@ fmt: $(STAMP) ## Format the code and apply ruff's safe fixes
 docs: $(STAMP) ## Write the generated pages of docs/
 	@$(BIN)/python scripts/generate_docs.py
 
+# What each file of requirements/ is made with. The image's versions are those that are tested.
+COMPILE = $(UV) --quiet --no-config pip compile --universal --python-version 3.11 \
+    --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links
+
 .PHONY: lock
-lock: $(UV) ## Bring requirements/lock.txt up to date (ARGS=--upgrade for newer versions)
+lock: $(UV) ## Bring requirements/ up to date (ARGS=--upgrade for newer versions)
 	$(say) 'lock'
-	@$(UV) --quiet --no-config pip compile pyproject.toml --group dev --all-extras \
-	    --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	    --no-emit-index-url --no-emit-find-links --output-file $(LOCK) $(ARGS) >/dev/null
+	@$(COMPILE) pyproject.toml --group dev --all-extras --output-file $(LOCK) $(ARGS) >/dev/null
+	@$(COMPILE) pyproject.toml --extra demo --constraint $(LOCK) \
+	    --output-file requirements/runtime.txt >/dev/null
+	@sed -n 's/^requires = \["\(.*\)"\]$$/\1/p' pyproject.toml \
+	    | $(COMPILE) - --constraint $(LOCK) --output-file requirements/build.txt >/dev/null
 
 .PHONY: clean
 clean: ## Remove the virtual environment, caches and build output

@@ -26,6 +26,8 @@ _HOMES: Final = {
         ("serve", "services", "serve"),
         ("demo", "services", "demo"),
         ("config", "configuration", "config"),
+        ("rules", "rules", "rules"),
+        ("doctor", "doctor", "doctor"),
     )
 }
 

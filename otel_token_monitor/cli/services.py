@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["demo", "serve"]
 
+_LOOPBACK = "127.0.0.1"
+
 
 @click.command()
 @data_dir
@@ -60,6 +62,12 @@ def serve(data_dir: str | None, config: str | None, host: str | None, port: int 
 @click.command()
 @click.option("--data-dir", metavar="DIR", help="Keep the ledger here. [default: a temporary one]")
 @click.option(
+    "--host",
+    default=_LOOPBACK,
+    show_default=True,
+    help="The address that /metrics is served at; within a container 0.0.0.0.",
+)
+@click.option(
     "--port",
     type=click.IntRange(0, 65535),
     default=9464,
@@ -85,17 +93,38 @@ def serve(data_dir: str | None, config: str | None, host: str | None, port: int 
     is_flag=True,
     help="Send a few small calls to the real API (OPENAI_API_KEY; OPENAI_MODEL, gpt-5-mini).",
 )
-def demo(
-    *, data_dir: str | None, port: int, instrumentation: str, seconds: float | None, real: bool
+@click.option(
+    "--stack",
+    is_flag=True,
+    help="With Prometheus and Alertmanager, as installed: see alerts arrive.",
+)
+def demo(  # noqa: PLR0913 - an argument for each option
+    *,
+    data_dir: str | None,
+    host: str,
+    port: int,
+    instrumentation: str,
+    seconds: float | None,
+    real: bool,
+    stack: bool,
 ) -> None:
     """Watch three projects spend tokens.
 
     An application with the real openai client calls a bundled server on this machine; nothing
     leaves it, and no key is needed. The table is read from /metrics, as Prometheus would.
+
+    Its limits are its own, whatever is configured. TOKEN_ALERTS_TOKEN_FILE and TOKEN_RETENTION_DAYS
+    of the environment hold here too.
+
+    --stack also starts Prometheus and Alertmanager (Debian's packages prometheus and
+    prometheus-alertmanager) with the bundled rules, on loopback, with files that are gone at its
+    end. It tells when a budget is used, when the alert fires, and when it arrives. With --seconds
+    it ends with 1 if no WARNING has arrived by then.
     """
     try:
         # Imported here: openai is there only if the extra is installed.
         from otel_token_monitor.demo.run import DemoError, Options, run  # noqa: PLC0415
+        from otel_token_monitor.demo.stack.run import StackOptions, run_stack  # noqa: PLC0415
         from otel_token_monitor.spans.instrumentations import (  # noqa: PLC0415
             InstrumentationError,
         )
@@ -104,16 +133,25 @@ def demo(
             raise
         message = "the demo needs the openai package: pip install 'otel-token-monitor[demo]'"
         raise click.ClickException(message) from error
+    if stack and (data_dir is not None or real or host != _LOOPBACK):
+        message = "--stack has a ledger, a server and an address of its own: leave --data-dir, "
+        raise click.UsageError(f"{message}--real and --host away")
+    stack_options = StackOptions(port=port, instrumentation=instrumentation, seconds=seconds)
     options = Options(
         data_dir=None if data_dir is None else Path(data_dir),
+        host=host,
         port=port,
         instrumentation=instrumentation,
         seconds=seconds,
         environ=os.environ if real else None,
+        variables=os.environ,
     )
     try:
         with stopping() as stop:
-            run(options, terminal(), stop)
+            if not stack:
+                run(options, terminal(), stop)
+            elif not run_stack(stack_options, terminal(), stop) and not stop.is_set():
+                click.get_current_context().exit(1)
     except (DemoError, InstrumentationError) as error:
         raise click.ClickException(str(error)) from error
 

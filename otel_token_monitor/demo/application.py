@@ -63,13 +63,14 @@ class Received:
 
 
 class Application:
-    """Sends the demo's traffic to `base_url`, within a `with`.
+    """Sends the demo's traffic to `base_url`, within a `with`; it pauses between two calls.
 
     At its end the calls under way are let end; what went wrong in a thread is raised.
     """
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, base_url: str, *, pause_seconds: float = _PAUSE_SECONDS) -> None:
         self.received = Received()
+        self._pause_seconds = pause_seconds
         self._stop = threading.Event()
         self._arguments: dict[str, Any] = {
             "base_url": base_url,
@@ -99,7 +100,7 @@ class Application:
             running.result()
 
     def _call(self, client: openai.OpenAI, calls: Iterator[Call]) -> None:
-        while not self._stop.wait(_PAUSE_SECONDS):
+        while not self._stop.wait(self._pause_seconds):
             send(client, next(calls), self.received)
 
     async def _call_async(self) -> None:
@@ -111,7 +112,7 @@ class Application:
 
     async def _call_task(self, client: openai.AsyncOpenAI, calls: Iterator[Call]) -> None:
         while not self._stop.is_set():
-            await asyncio.sleep(_PAUSE_SECONDS)
+            await asyncio.sleep(self._pause_seconds)
             await _send_async(client, next(calls), self.received)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import logging
+import errno
 import os
 import shlex
 import shutil
@@ -11,7 +11,7 @@ import socket
 import sys
 import time
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
@@ -19,10 +19,11 @@ from urllib.parse import urlsplit
 
 import openai
 
-from otel_token_monitor.alerts.console import LOGGER
 from otel_token_monitor.budgets.policy import Policy
 from otel_token_monitor.config import TokenMonitorConfig
+from otel_token_monitor.config.sources import VARIABLES
 from otel_token_monitor.demo.application import Application, Received, send
+from otel_token_monitor.demo.hosting import DemoError, quiet, served_address
 from otel_token_monitor.demo.limits import LIMITS
 from otel_token_monitor.demo.reading import Reading, ScrapeError, scrape
 from otel_token_monitor.demo.screen import (
@@ -53,13 +54,13 @@ if TYPE_CHECKING:
 __all__ = ["DemoError", "Options", "run"]
 
 _HOST: Final = "127.0.0.1"
+# Served at all addresses of the machine, it is asked at the one for itself.
+_ALL_HOSTS: Final = {"0.0.0.0": _HOST, "::": "::1"}  # noqa: S104 - nothing is bound here
+# What the demo takes from the environment. All else is its own: a developer's limits, webhooks and
+# data directory are not for made-up calls.
+_VARIABLES: Final = (VARIABLES["alerts_token_file"], VARIABLES["retention_days"])
 _REFRESH_SECONDS: Final = 0.5
-_START_SECONDS: Final = 10.0
 _REAL_SECONDS: Final = 60.0
-
-
-class DemoError(Exception):
-    """The demo cannot run, or what it shows is not what was received."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,14 +68,17 @@ class Options:
     """What the user chose.
 
     `data_dir` None is a temporary one, `seconds` None is without end. With `environ` it calls the
-    real API, with the key and the model named there.
+    real API, with the key and the model named there. Of `variables`, those of the token for /alerts
+    and of the retention are taken.
     """
 
     data_dir: Path | None = None
+    host: str = _HOST
     port: int = 9464
     instrumentation: str = "traceloop"
     seconds: float | None = None
     environ: Mapping[str, str] | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 def run(options: Options, console: Console, stop: threading.Event) -> None:
@@ -100,7 +104,7 @@ class _Count:
         self._monitor = monitor
         self._alerts = alerts
         self._limits = Policy.of(monitor.config)
-        self.address = _address(monitor)
+        self.address = _asked_at(served_address(monitor))
         self._start = self._scrape()
         self._began_ns = time.time_ns()
         self._began = time.monotonic()
@@ -225,16 +229,16 @@ def _counting(options: Options, console: Console, base_url: str | None) -> Itera
             TemporaryDirectory(prefix="otel-token-monitor-")
         )
         config = TokenMonitorConfig(
-            environ={},
+            environ={name: options.variables.get(name, "") for name in _VARIABLES},
             **LIMITS,
             project="demo",
             data_dir=directory,
-            host=_HOST,
-            port=_free_port(options.port, console),
+            host=options.host,
+            port=_free_port(options.host, options.port, console),
             instrumentation=options.instrumentation,
             provider_hosts={} if base_url is None else {urlsplit(base_url).netloc: "openai"},
         )
-        undo.enter_context(_quiet())
+        undo.enter_context(quiet())
         alerts: list[Alert] = []
         # Before all else: a ledger that was kept may be beyond its limits from the start.
         auto_monitor.on_alert(alerts.append)
@@ -246,46 +250,19 @@ def _counting(options: Options, console: Console, base_url: str | None) -> Itera
         yield count
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep off the screen what would only disturb it.
-
-    Traceloop's instrumentation ends the span of a failed call twice, which changes nothing, and
-    makes the SDK say so. Alerts are shown by the demo itself; a logger with a handler of its own
-    has no need of standard error.
-    """
-
-    def is_news(record: logging.LogRecord) -> bool:
-        return record.getMessage() != "Calling end() on an ended span."
-
-    log, alerts = logging.getLogger("opentelemetry.sdk.trace"), logging.getLogger(LOGGER)
-    nowhere = logging.NullHandler()
-    log.addFilter(is_news)
-    alerts.addHandler(nowhere)
+def _free_port(host: str, port: int, console: Console) -> int:
+    """The port, if it is free; else 0, for any free one. Raises DemoError for another's address."""
     try:
-        yield
-    finally:
-        alerts.removeHandler(nowhere)
-        log.removeFilter(is_news)
-
-
-def _free_port(port: int, console: Console) -> int:
-    """The port, if it is free; else 0, for any free one."""
-    if port:
-        try:
-            socket.create_server((_HOST, port)).close()
-        except OSError as error:
-            console.print(f"Port {port}: {os.strerror(error.errno or 0)}. Using a free one.")
-            return 0
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            raise DemoError(f"--host {host} is no address of this machine") from error
+        console.print(f"Port {port}: {os.strerror(error.errno or 0)}. Using a free one.")
+        return 0
     return port
 
 
-def _address(monitor: TokenMonitor) -> Address:
-    """Where the monitor serves, once it does: it begins in the background."""
-    deadline = time.monotonic() + _START_SECONDS
-    while (address := monitor.address) is None:
-        if time.monotonic() > deadline:
-            message = f"port {monitor.config.port} was taken meanwhile: choose another with --port"
-            raise DemoError(message)
-        time.sleep(0.01)
-    return Address(*address)
+def _asked_at(address: Address) -> Address:
+    """Where one asks, on this machine, what is served at an address."""
+    return address._replace(host=_ALL_HOSTS.get(address.host, address.host))

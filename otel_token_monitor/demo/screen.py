@@ -85,7 +85,8 @@ class Address(NamedTuple):
 
     def url(self, path: str = "/") -> str:
         """The address of a page."""
-        return f"http://{self.host}:{self.port}{path}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}{path}"
 
 
 class Screen(Protocol):

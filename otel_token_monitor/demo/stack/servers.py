@@ -16,22 +16,28 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 __all__ = [
+    "HOST",
     "MissingServerError",
     "RunningServer",
+    "ServerEndedError",
     "StartError",
+    "check_installed",
     "free_port",
+    "is_free",
     "running_alertmanager",
     "running_prometheus",
 ]
 
 HOST: Final = "127.0.0.1"
+"""Where they listen, and nowhere else."""
 _START_SECONDS: Final = 30.0
 _STOP_SECONDS: Final = 20.0
-_LOG_LETTERS: Final = 2000
+_LOG_LINES: Final = 10
 
 # Debian's name, and that of the project's own archives.
 _PROMETHEUS: Final = ("prometheus",)
 _ALERTMANAGER: Final = ("prometheus-alertmanager", "alertmanager")
+_PACKAGES: Final = {_PROMETHEUS: "prometheus", _ALERTMANAGER: "prometheus-alertmanager"}
 
 
 class MissingServerError(Exception):
@@ -40,6 +46,10 @@ class MissingServerError(Exception):
 
 class StartError(Exception):
     """A server did not become ready; the message has the end of its log."""
+
+
+class ServerEndedError(Exception):
+    """A server has ended by itself; the message has the end of its log."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,10 +65,31 @@ class RunningServer:
         """Such as http://127.0.0.1:9090."""
         return f"http://{HOST}:{self.port}"
 
+    @property
+    def name(self) -> str:
+        """The name of its program."""
+        return Path(str(self.process.args[0])).name  # type: ignore[index]
+
+    @property
+    def said(self) -> str:
+        """The last lines of its log."""
+        lines = self.log.read_text(errors="replace").splitlines()
+        return "\n".join(lines[-_LOG_LINES:])
+
+    def check(self) -> None:
+        """Raise ServerEndedError if it does not run any more."""
+        code = self.process.poll()
+        if code is not None:
+            message = f"{self.name} has ended with exit code {code}; it said:\n{self.said}"
+            raise ServerEndedError(message)
+
     def stop(self) -> None:
-        """End it, as its service manager would."""
+        """End it, as its service manager would: with force, if it takes too long."""
         self.process.terminate()
-        self.process.wait(_STOP_SECONDS)
+        try:
+            self.process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
 
     def kill(self) -> None:
         """End it at once, as a power cut would."""
@@ -77,7 +108,7 @@ def running_prometheus(
     """
     with _running(
         [
-            _program(_PROMETHEUS, "prometheus"),
+            _program(_PROMETHEUS),
             f"--config.file={configuration}",
             f"--storage.tsdb.path={storage}",
             *arguments,
@@ -95,7 +126,7 @@ def running_alertmanager(
     """An Alertmanager that is ready; see `running_prometheus`."""
     with _running(
         [
-            _program(_ALERTMANAGER, "prometheus-alertmanager"),
+            _program(_ALERTMANAGER),
             f"--config.file={configuration}",
             f"--storage.path={storage}",
             "--cluster.listen-address=",
@@ -105,6 +136,21 @@ def running_alertmanager(
         port,
     ) as server:
         yield server
+
+
+def check_installed() -> None:
+    """Raise MissingServerError unless both can be started."""
+    for names in _PACKAGES:
+        _program(names)
+
+
+def is_free(port: int) -> bool:
+    """Whether one can listen on a port of loopback."""
+    try:
+        socket.create_server((HOST, port)).close()
+    except OSError:
+        return False
+    return True
 
 
 def free_port() -> int:
@@ -136,20 +182,18 @@ def _running(command: Sequence[str], storage: Path, port: int) -> Iterator[Runni
             server.stop()
 
 
-def _program(names: Sequence[str], package: str) -> str:
+def _program(names: tuple[str, ...]) -> str:
     for name in names:
         if (path := shutil.which(name)) is not None:
             return path
-    raise MissingServerError(f"{names[0]} is not installed: apt-get install {package}")
+    raise MissingServerError(f"{names[0]} is not installed: apt-get install {_PACKAGES[names]}")
 
 
 def _await_ready(server: RunningServer) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while not _is_ready(server.port):
         if server.process.poll() is not None or time.monotonic() > deadline:
-            said = server.log.read_text(errors="replace")[-_LOG_LETTERS:]
-            name = Path(str(server.process.args[0])).name  # type: ignore[index]
-            raise StartError(f"{name} did not become ready; it said:\n{said}")
+            raise StartError(f"{server.name} did not become ready; it said:\n{server.said}")
         time.sleep(0.05)
 
 

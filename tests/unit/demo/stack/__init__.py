@@ -1,0 +1,1 @@
+"""Tests of the stack: Prometheus and Alertmanager around the demo."""
