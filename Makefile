@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LOCK := requirements/lock.txt
 UV ?= .venv-uv/bin/uv
-# Extra arguments for `demo`, `soak`, `bench` and `lock`.
+# Extra arguments for `demo`, `stack`, `soak`, `bench` and `lock`.
 ARGS ?=
 
 say = @printf '\033[1m==>\033[0m %s\n'
@@ -42,6 +42,7 @@ test: debian-packages $(STAMP) ## Check style, types, layers; run the tests; try
 	@out=$$($(BIN)/lint-imports 2>&1) || { printf '%s\n' "$$out"; exit 1; }
 	$(say) 'generated pages'
 	@$(BIN)/python scripts/generate_docs.py --check
+	@$(BIN)/python scripts/generate_dashboard.py --check
 	$(say) 'pytest tests/unit'
 	@$(BIN)/pytest -q -n auto tests/unit
 	$(say) 'pytest tests/integration'
@@ -65,8 +66,9 @@ fmt: $(STAMP) ## Format the code and apply ruff's safe fixes
 	@$(BIN)/ruff format --quiet .
 
 .PHONY: docs
-docs: $(STAMP) ## Write the generated pages of docs/
+docs: $(STAMP) ## Write the generated pages of docs/, and the dashboard
 	@$(BIN)/python scripts/generate_docs.py
+	@$(BIN)/python scripts/generate_dashboard.py
 
 # What each file of requirements/ is made with. The image's versions are those that are tested.
 COMPILE = $(UV) --quiet --no-config pip compile --universal --python-version 3.11 \

@@ -102,13 +102,6 @@ class HttpApi:
             )
         return answer
 
-    def document(self, path: str, parameters: Mapping[str, str] | None = None) -> Any:
-        """The JSON document that it answers with 200. Raises ApiError and WrongAnswerError."""
-        answer = self.answer(path, parameters)
-        if answer.status != HTTPStatus.OK:
-            raise self.wrong(answer)
-        return self.read_json(answer)
-
     def read_json(self, answer: Answer) -> Any:
         """The JSON document of an answer. Raises WrongAnswerError."""
         try:
@@ -213,7 +206,7 @@ def _url(address: str, option: str) -> str:
         valid = None
     if not valid:
         # Its shape is not known, so neither is where a password would be.
-        shown = address.rpartition("@")[2]
+        shown = address.rpartition("@")[2] or "''"
         raise ApiError(shown, "is no address", f"{option} takes one such as http://localhost:9090")
     return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
 

@@ -12,7 +12,7 @@ RUNBOOKS: Final = (
 )
 """What the bundled rules' `runbook_url` begins with; NAME.md of the alert comes after it."""
 
-# What can stand in a YAML text without quotes, and means nothing to a template.
+# What can stand in a YAML text without quotes or in a JSON text, and means nothing to a template.
 _BASE: Final = re.compile(r"https?://[\w.~:/?#\[\]@!$&()*+,;=%-]+")
 # After these, NAME.md is a word of its own.
 _ENDS: Final = ("/", "=", "#")
@@ -33,6 +33,6 @@ def runbooks_base(url: str) -> str:
     return url if url.endswith(_ENDS) else f"{url}/"
 
 
-def with_runbooks(rules: bytes, base: str) -> bytes:
-    """Rules whose `runbook_url` begin with another base; all else, comments too, as it was."""
-    return rules.replace(f"runbook_url: {RUNBOOKS}".encode(), f"runbook_url: {base}".encode())
+def with_runbooks(text: bytes, base: str) -> bytes:
+    """Rules or a dashboard whose links to runbooks begin with another base; all else as it was."""
+    return text.replace(RUNBOOKS.encode(), base.encode())

@@ -95,9 +95,9 @@ def arrivals(alerts: Iterable[ReceivedAlert], budget: str, seconds: float) -> li
         if is_step and severity in _SEVERITIES:
             events.append(Step(seconds, _SEVERITIES[severity], Link.RECEIVER))
             continue
-        about = "".join(f" {label}" for label in (severity, labels.get("budget")) if label)
         state = "firing" if alert.firing else "resolved"
-        events.append(Other(seconds, f"{name} ({state}){about}"))
+        about = ", ".join(filter(None, (severity, labels.get("budget"))))
+        events.append(Other(seconds, f"{name} is {state}{about and f' ({about})'}"))
     return events
 
 

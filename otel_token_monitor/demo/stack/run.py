@@ -22,7 +22,7 @@ from otel_token_monitor.demo.stack.course import Course, Link, Step, arrivals
 from otel_token_monitor.demo.stack.layout import Target, lay_out
 from otel_token_monitor.demo.stack.limits import BUDGET, EARLIER, LIMITS, PAUSE_SECONDS, PROJECT
 from otel_token_monitor.demo.stack.rules import firing
-from otel_token_monitor.demo.stack.screen import Addresses, Screen
+from otel_token_monitor.demo.stack.screen import METRICS_PORT, PROMETHEUS_PORT, Addresses, Screen
 from otel_token_monitor.demo.stack.servers import (
     HOST,
     MissingServerError,
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
 __all__ = ["StackOptions", "run_stack"]
 
 _REFRESH_SECONDS: Final = 0.5
-_PROMETHEUS_PORT: Final = 9090
 _ALERTMANAGER_PORT: Final = 9093
 _STATUSES: Final = (BudgetStatus.WARNING, BudgetStatus.CRITICAL)
 
@@ -60,7 +59,7 @@ _STATUSES: Final = (BudgetStatus.WARNING, BudgetStatus.CRITICAL)
 class StackOptions:
     """What the user chose; `seconds` None is without end."""
 
-    port: int = 9464
+    port: int = METRICS_PORT
     instrumentation: str = "traceloop"
     seconds: float | None = None
 
@@ -108,7 +107,7 @@ def _standing(options: StackOptions, console: Console) -> Iterator[_Stack]:
         directory = Path(undo.enter_context(TemporaryDirectory(prefix="otel-token-monitor-")))
         port, prometheus, alertmanager = (
             _usual_or_free(usual, console)
-            for usual in (options.port, _PROMETHEUS_PORT, _ALERTMANAGER_PORT)
+            for usual in (options.port, PROMETHEUS_PORT, _ALERTMANAGER_PORT)
         )
         layout = lay_out(
             directory / "prometheus",
@@ -185,6 +184,7 @@ def _counting(config: TokenMonitorConfig, events: SimpleQueue[Event]) -> Iterato
 def _follow(stack: _Stack, seconds: float | None, console: Console, stop: threading.Event) -> bool:
     """Let the application run, and tell what happens."""
     addresses = Addresses(
+        data_dir=Path(stack.monitor.config.data_dir),
         monitor=stack.monitor.address or ("", 0),
         prometheus=stack.prometheus.address,
         alertmanager=stack.alertmanager.address,

@@ -4,30 +4,40 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from rich.text import Text
 
 from otel_token_monitor.budgets.limits import BudgetStatus
 from otel_token_monitor.demo.screen import Address
 from otel_token_monitor.demo.stack.course import Course, Step, clock
+from otel_token_monitor.demo.stack.servers import HOST
 from otel_token_monitor.views.terminal.bars import STYLES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from rich.console import Console
 
     from otel_token_monitor.budgets.limits import Limit
     from otel_token_monitor.demo.stack.course import Event
 
-__all__ = ["Addresses", "Screen"]
+__all__ = ["METRICS_PORT", "PROMETHEUS_PORT", "Addresses", "Screen"]
+
+METRICS_PORT: Final = 9464
+PROMETHEUS_PORT: Final = 9090
+"""The ports that commands ask if nobody says otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addresses:
-    """Where everything is: `monitor` as host and port, the servers as http://host:port."""
+    """Where everything is: `monitor` as host and port, the servers as http://host:port.
 
+    `data_dir` is the application's data directory.
+    """
+
+    data_dir: Path
     monitor: tuple[str, int]
     prometheus: str
     alertmanager: str
@@ -42,6 +52,20 @@ class Addresses:
             ("Prometheus", f"{self.prometheus}/alerts"),
             ("Alertmanager", f"{self.alertmanager}/"),
         )
+
+    @property
+    def doctor(self) -> str:
+        """The command that looks at the whole chain."""
+        metrics = f"http://{HOST}:{self.monitor[1]}"
+        options = (
+            f" {option} {address}"
+            for option, address, port in (
+                ("--metrics", metrics, METRICS_PORT),
+                ("--prometheus", self.prometheus, PROMETHEUS_PORT),
+            )
+            if not address.endswith(f":{port}")
+        )
+        return f"otel-token-monitor doctor --data-dir {self.data_dir}{''.join(options)}"
 
 
 class Screen:
@@ -118,7 +142,9 @@ class Screen:
             "      CRITICAL, and WARNING, which it inhibits: nobody is told again",
             f"  {prometheus}/graph?g0.tab=0&g0.expr=budget%3Allm_budget_used%3Aratio",
             "      the recorded share of each budget",
-            "It goes on until Ctrl-C.",
+            f"  {self._addresses.doctor}",
+            "      the whole chain in one screen; --test-alert sends an alert all the way",
+            "Ctrl-C ends.",
             "",
         ):
             self._print(Text(text))

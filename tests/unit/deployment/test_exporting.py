@@ -143,10 +143,10 @@ def test_neither_tests_nor_compose_files_are_exported() -> None:
     }
 
 
-def test_rules_lead_to_other_runbooks_if_wanted() -> None:
+def test_rules_and_dashboards_lead_to_other_runbooks_if_wanted() -> None:
     ours, elsewhere = files_to_export(), files_to_export("https://wiki/")
     for one, other in zip(ours, elsewhere, strict=True):
-        if "/rules/" in one.path:
+        if "/rules/" in one.path or one.path.endswith(".json"):
             assert other.content == one.content.replace(RUNBOOKS.encode(), b"https://wiki/")
             assert other.content != one.content
         else:

@@ -79,10 +79,10 @@ def test_of_what_arrives_the_budgets_alerts_are_steps() -> None:
     assert arrivals(parse(json.dumps(body).encode()), BUDGET, 5.0) == [
         Step(5.0, WARNING, Link.RECEIVER),
         Step(5.0, CRITICAL, Link.RECEIVER),
-        Other(5.0, "LLMBudgetUsed (resolved) warning project:checkout/tokens/day"),
-        Other(5.0, "LLMBudgetUsed (firing) info project:checkout/tokens/day"),
-        Other(5.0, "LLMBudgetUsed (firing) warning ledger/tokens/day"),
-        Other(5.0, "LLMTestAlert (firing)"),
+        Other(5.0, "LLMBudgetUsed is resolved (warning, project:checkout/tokens/day)"),
+        Other(5.0, "LLMBudgetUsed is firing (info, project:checkout/tokens/day)"),
+        Other(5.0, "LLMBudgetUsed is firing (warning, ledger/tokens/day)"),
+        Other(5.0, "LLMTestAlert is firing"),
     ]
 
 

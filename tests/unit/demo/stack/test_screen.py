@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -14,6 +15,7 @@ from otel_token_monitor.demo.stack.screen import Addresses, Screen
 
 WARNING, CRITICAL = BudgetStatus.WARNING, BudgetStatus.CRITICAL
 ADDRESSES = Addresses(
+    data_dir=Path("/tmp/of-it/ledger"),  # noqa: S108 - only shown
     monitor=("127.0.0.1", 65535),
     prometheus="http://127.0.0.1:65534",
     alertmanager="http://127.0.0.1:65533",
@@ -70,8 +72,8 @@ def test_each_step_is_a_line_with_its_time(told: Told) -> None:
 
 
 def test_other_alerts_are_told_too(told: Told) -> None:
-    told.screen.tell(Other(161.0, "LLMTestAlert (firing) info"))
-    assert told.lines == ["1:01  also arrived: LLMTestAlert (firing) info"]
+    told.screen.tell(Other(161.0, "LLMTestAlert is firing (info)"))
+    assert told.lines == ["1:01  also arrived: LLMTestAlert is firing (info)"]
 
 
 def test_once_both_have_arrived_it_says_once_what_to_look_at(told: Told) -> None:
@@ -86,7 +88,9 @@ def test_once_both_have_arrived_it_says_once_what_to_look_at(told: Told) -> None
         "      CRITICAL, and WARNING, which it inhibits: nobody is told again",
         "  http://127.0.0.1:65534/graph?g0.tab=0&g0.expr=budget%3Allm_budget_used%3Aratio",
         "      the recorded share of each budget",
-        "It goes on until Ctrl-C.",
+        f"  {ADDRESSES.doctor}",
+        "      the whole chain in one screen; --test-alert sends an alert all the way",
+        "Ctrl-C ends.",
         "",
     ]
 
@@ -117,3 +121,20 @@ def test_a_terminal_shows_the_share_as_it_is_now(share: float | None, shown: str
         screen.introduce(LIMIT, 0)
         screen.show(share)
     assert shown in file.getvalue()
+
+
+def test_the_doctor_is_told_addresses_that_are_unusual() -> None:
+    assert ADDRESSES.doctor == (
+        "otel-token-monitor doctor --data-dir /tmp/of-it/ledger "
+        "--metrics http://127.0.0.1:65535 --prometheus http://127.0.0.1:65534"
+    )
+
+
+def test_the_usual_addresses_need_not_be_given() -> None:
+    usual = Addresses(
+        data_dir=Path("ledger"),
+        monitor=("127.0.0.1", 9464),
+        prometheus="http://127.0.0.1:9090",
+        alertmanager="http://127.0.0.1:65533",
+    )
+    assert usual.doctor == "otel-token-monitor doctor --data-dir ledger"

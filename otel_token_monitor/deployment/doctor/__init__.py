@@ -1,0 +1,1 @@
+"""Looking at the whole chain, from the application to who is told of its alerts."""

@@ -1,0 +1,1 @@
+"""The Grafana dashboard, as code; ../generate_dashboard.py writes it."""
