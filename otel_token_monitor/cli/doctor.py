@@ -114,49 +114,57 @@ def _sent(
     said: Callable[[str], None],
 ) -> dict[str, Any]:
     """Send the test alert, and say where it comes; what a document says of it."""
-    location, ledger_id, metrics = chain.location, examined.ledger.ledger_id, chain.metrics
-    if location is None or ledger_id is None or metrics is None:
+    if chain.location is None or examined.ledger.ledger_id is None or chain.metrics is None:
         message = "a test alert needs a ledger in a file, and a /metrics whose address is known"
         raise click.ClickException(message)
     if examined.metrics is None or not examined.metrics.knows_test:
         message = (
-            f"{metrics.address}/metrics cannot show a test alert, since it is of an older release: "
-            "upgrade otel-token-monitor there, and start it anew"
+            f"{chain.metrics.address}/metrics cannot show a test alert, since it is of an older "
+            "release: upgrade otel-token-monitor there, and start it anew"
         )
         raise click.ClickException(message)
-    guest = LedgerGuest(location)
+    guest = LedgerGuest(chain.location)
+    alert = TrialAlert(
+        ledger_id=examined.ledger.ledger_id,
+        guest=guest,
+        metrics=chain.metrics,
+        prometheus=chain.prometheus,
+        alertmanager=examined.alertmanager,
+        clock=clock,
+    )
     try:
-        alert = TrialAlert(
-            ledger_id=ledger_id,
-            guest=guest,
-            metrics=metrics,
-            prometheus=chain.prometheus,
-            alertmanager=examined.alertmanager,
-            clock=clock,
-        )
-        asked_ns = clock()
-        fresh = alert.ask()
-        said(f"\n{_FRESH if fresh else _OLD}")
-        ways = travel(
-            alert,
-            STAGES if examined.received_here else STAGES[:-1],
-            asked_ns=asked_ns,
-            seconds=timeout,
-            clock=clock,
-            pause=time.sleep,
-        )
-        document = {"asked_before": not fresh, **_followed(ways, said, timeout)}
-        if "stopped_before" not in document:
-            document["arrived"] = examined.received_here or None
-            said(
-                _ARRIVED
-                if examined.received_here
-                else _ELSEWHERE.format(", ".join(alert.receivers))
-            )
+        return _watched(alert, clock, timeout, said, received_here=examined.received_here)
     except NotNowError as error:
         raise click.ClickException(str(error)) from error
     finally:
         guest.close()
+
+
+def _watched(
+    alert: TrialAlert,
+    clock: Callable[[], int],
+    timeout: float,
+    said: Callable[[str], None],
+    *,
+    received_here: bool,
+) -> dict[str, Any]:
+    """Ask for it, and follow it as far as it can be seen from here."""
+    asked_ns = clock()
+    fresh = alert.ask()
+    said(f"\n{_FRESH if fresh else _OLD}")
+    ways = travel(
+        alert,
+        STAGES if received_here else STAGES[:-1],
+        asked_ns=asked_ns,
+        seconds=timeout,
+        clock=clock,
+        pause=time.sleep,
+    )
+    document = {"asked_before": not fresh, **_followed(ways, said, timeout)}
+    if "stopped_before" not in document:
+        document["arrived"] = received_here or None
+        elsewhere = _ELSEWHERE.format(", ".join(alert.receivers))
+        said(_ARRIVED if received_here else elsewhere)
     return document
 
 

@@ -139,6 +139,10 @@ class PrometheusApi:
         """Whether its configuration was changed, and could not be loaded."""
         return self._ask("/api/v1/status/runtimeinfo", _reload_failed)
 
+    def loaded_ns(self) -> int | None:
+        """When it last loaded its configuration (UTC, by its clock); None if it does not tell."""
+        return self._ask("/api/v1/status/runtimeinfo", _loaded_ns)
+
     def metrics(self) -> str | None:
         """Its own metrics as text; None if they are not at /metrics."""
         answer = self._http.answer("/metrics")
@@ -235,6 +239,11 @@ def _alerts(data: Any) -> tuple[FiringAlert, ...]:
         )
         for alert in data["alerts"]
     )
+
+
+def _loaded_ns(data: Any) -> int | None:
+    text = data.get("lastConfigTime", _NEVER)
+    return None if text.startswith(_NEVER) else nanoseconds(text)
 
 
 def _reload_failed(data: Any) -> bool:

@@ -2,125 +2,39 @@
 
 from __future__ import annotations
 
-import json
 import re
-import signal
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 
 from otel_token_monitor.demo.stack.layout import Target
 from otel_token_monitor.demo.stack.servers import HOST, free_port
-from otel_token_monitor.deployment.alertmanager_api import AlertmanagerApi
-from otel_token_monitor.deployment.prometheus_api import PrometheusApi
 from otel_token_monitor.deployment.rule_files import bundled_rules
-from tests.deploy.chain import REAL_SERVERS, Chain, Spender, standing
-from tests.integration.archived import command, started
+from tests.deploy.chain import REAL_SERVERS, Spender
+from tests.deploy.examined import Stack, reload, sending_to, silenced, standing_stack
+from tests.integration.archived import started
 from tests.integration.receiving import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = REAL_SERVERS
 
 LINKS = ["application", "ledger", "/metrics", "Prometheus", "rules", "Alertmanager", "receiver"]
-TOKEN = "a-token-of-sixteen"
-
-
-@dataclass
-class Stack:
-    """A chain that can be broken, and mended."""
-
-    chain: Chain
-    data_dir: Path
-    token_file: Path
-    undo: ExitStack
-    spender: Spender = field(init=False)
-
-    def start_spender(self, port: int) -> None:
-        token_file = str(self.token_file)
-        spender = Spender(self.data_dir, port=port, alerts_token_file=token_file)
-        self.spender = self.undo.enter_context(spender)
-
-    @property
-    def prometheus(self) -> PrometheusApi:
-        return PrometheusApi(self.chain.prometheus.address)
-
-    @property
-    def options(self) -> list[str]:
-        return [
-            *("--data-dir", str(self.data_dir), "--metrics", f"http://{self.spender.address}"),
-            *("--prometheus", self.chain.prometheus.address),
-        ]
-
-    def doctor(self, *more: str, **environ: str) -> tuple[int, str, str]:
-        return command("doctor", *self.options, *more, env={"COLUMNS": "200", **environ})
-
-    def found(self, *more: str) -> tuple[int, dict[str, Any]]:
-        """The exit code, and the document."""
-        code, out, errors = self.doctor("--json", *more)
-        assert errors == ""
-        return code, json.loads(out)
-
-    def broken(self, *more: str) -> dict[str, str]:
-        """What is said of each link that is broken: of nothing else if the exit code is 0."""
-        code, document = self.found(*more)
-        links = {
-            link["name"]: "\n".join(
-                f"{finding['text']} → {finding['remedy']}"
-                for finding in link["findings"]
-                if finding["state"] == "broken"
-            )
-            for link in document["links"]
-            if link["state"] == "broken"
-        }
-        assert (code, document["state"] == "broken") == (int(bool(links)), bool(links))
-        return links
-
-    def has_target(self, health: str) -> bool:
-        """Whether the application is what Prometheus scrapes, with that success."""
-        url = f"http://{self.spender.address}/metrics"
-        return [(one.url, one.health) for one in self.prometheus.targets()] == [(url, health)]
-
-    def is_well(self) -> bool:
-        shown = f'otel_token_monitor_build_info{{instance="{self.spender.address}"}}'
-        notified = (self.chain.alertmanager.address,)
-        return (
-            self.has_target("up")
-            and bool(self.chain.query(shown))
-            and self.prometheus.alertmanagers() == notified
-        )
-
-    @contextmanager
-    def changed(self, path: Path, text: str) -> Iterator[None]:
-        """A file has another text for a while."""
-        before = path.read_text()
-        path.write_text(text)
-        try:
-            yield
-        finally:
-            path.write_text(before)
 
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    path = tmp_path_factory.mktemp("stack")
-    port, token_file = free_port(), path / "monitors-token"
-    token_file.write_text(TOKEN)
-    with ExitStack() as undo:
-        address = f"{HOST}:{port}"
-        chain = undo.enter_context(
-            standing(path / "chain", [address], receiver=f"http://{address}/alerts")
-        )
-        chain.layout.token_file.write_text(TOKEN)
-        stack = Stack(chain, path / "ledger", token_file, undo)
-        stack.start_spender(port)
-        stack.spender.use(1000)
+    with standing_stack(tmp_path_factory.mktemp("stack")) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One that nobody breaks: servers count for long what has failed once."""
+    with standing_stack(tmp_path_factory.mktemp("untouched")) as stack:
+        eventually(stack.is_well)
         yield stack
 
 
@@ -131,10 +45,10 @@ def stack(shared: Stack) -> Stack:
     return shared
 
 
-def test_all_is_well_in_one_screen_of_any_width(stack: Stack) -> None:
-    code, screen, errors = stack.doctor()
+def test_all_is_well_in_one_screen_of_any_width(untouched: Stack) -> None:
+    code, screen, errors = untouched.doctor()
     assert (code, errors) == (0, "")
-    application, alertmanager = stack.spender.address, stack.chain.alertmanager.address
+    application, alertmanager = untouched.spender.address, untouched.chain.alertmanager.address
     found = re.sub(
         r"[0-9-]{10} [0-9:]{5} UTC", "NOW", re.sub(r" +$", "", screen, flags=re.MULTILINE)
     )
@@ -144,29 +58,29 @@ def test_all_is_well_in_one_screen_of_any_width(stack: Stack) -> None:
         "OK  NOW",
         "",
         "application   ok  1 call, the last 1s ago.",
-        f"ledger        ok  {stack.data_dir}/usage.db: 1 budget.",
+        f"ledger        ok  {untouched.data_dir}/usage.db: 1 budget.",
         f"/metrics      ok  http://{application}/metrics shows this ledger.",
-        f"Prometheus    ok  {stack.prometheus.address} scrapes {application}, every 1 s.",
+        f"Prometheus    ok  {untouched.prometheus.address} scrapes {application}, every 1 s.",
         f"rules         ok  All {len(bundled_rules())} rules are loaded and work.",
         f"Alertmanager  ok  {alertmanager} sends budget alerts to otel-token-monitor.",
         f"receiver      ok  http://{application}/alerts takes alerts with Alertmanager's token.",
         "",
-        "Everything works. See an alert come through: otel-token-monitor doctor --test-alert",
+        "Everything works. To see an alert come through, add --test-alert.",
     ]
     for columns in (60, 80):
-        code, screen, _ = stack.doctor(COLUMNS=str(columns))
+        code, screen, _ = untouched.doctor(COLUMNS=str(columns))
         assert code == 0
         assert len(screen.split("\n")) <= 24
         assert max(map(len, screen.split("\n"))) <= columns
 
 
-def test_colours_are_for_terminals_that_want_them(stack: Stack) -> None:
-    assert "\x1b[32mok" in stack.doctor(FORCE_COLOR="1")[1]
-    assert "\x1b[32m" not in stack.doctor(FORCE_COLOR="1", NO_COLOR="1")[1]
+def test_colours_are_for_terminals_that_want_them(untouched: Stack) -> None:
+    assert "\x1b[32mok" in untouched.doctor(FORCE_COLOR="1")[1]
+    assert "\x1b[32m" not in untouched.doctor(FORCE_COLOR="1", NO_COLOR="1")[1]
 
 
-def test_the_document_has_every_link(stack: Stack) -> None:
-    code, document = stack.found()
+def test_the_document_has_every_link(untouched: Stack) -> None:
+    code, document = untouched.found()
     assert (code, document["schema_version"], document["state"]) == (0, 1, "ok")
     assert [link["name"] for link in document["links"]] == LINKS
     assert document["test_alert"] is None
@@ -362,47 +276,3 @@ def test_another_ledger_is_shown(stack: Stack, tmp_path: Path) -> None:
         r"give its address with --metrics\.",
         links["/metrics"],
     )
-
-
-@contextmanager
-def silenced(address: str, alert: str) -> Iterator[Callable[[], None]]:
-    """Silence an alert until the end, or until it is called."""
-    now = datetime.now(UTC)
-    matcher = {"name": "alertname", "value": alert, "isRegex": False, "isEqual": True}
-    silence = {
-        "matchers": [matcher],
-        "startsAt": now.isoformat(),
-        "endsAt": (now + timedelta(hours=1)).isoformat(),
-        "createdBy": "me",
-        "comment": "a test",
-    }
-    answer = httpx.post(f"{address}/api/v2/silences", json=silence).raise_for_status()
-    silence_id = answer.json()["silenceID"]
-
-    def end() -> None:
-        # Once more is no harm.
-        httpx.delete(f"{address}/api/v2/silence/{silence_id}")
-
-    try:
-        yield end
-    finally:
-        end()
-
-
-@contextmanager
-def sending_to(stack: Stack, url: str) -> Iterator[None]:
-    """Have Alertmanager post to another address for a while."""
-    file = stack.chain.layout.alertmanager
-    old = f"http://{stack.spender.address}/alerts"
-    api = AlertmanagerApi(stack.chain.alertmanager.address)
-    with stack.changed(file, file.read_text().replace(old, url)):
-        reload(stack.chain.alertmanager.process)
-        eventually(lambda: url in api.configuration())
-        yield
-    reload(stack.chain.alertmanager.process)
-    eventually(lambda: old in api.configuration())
-
-
-def reload(process: Any) -> None:
-    """Have a server read its configuration again."""
-    process.send_signal(signal.SIGHUP)

@@ -62,30 +62,9 @@ def _metrics(
     if seen is None:
         yield skipped("Its port is 0, any that is free: give its address with --metrics.")
         return
-    serve = f"otel-token-monitor serve --data-dir {shlex.quote(data_dir)}"
-    elsewhere = "give its address with --metrics"
-    if seen.trouble is not None:
-        yield _unseen(seen.trouble, serve, elsewhere)
-        return
-    if not seen.shows_us:
-        yield broken(
-            f"{seen.address} shows nothing of otel_token_monitor: it is another program's.",
-            f"If ours is elsewhere, {elsewhere}; else give it another port "
-            "(OTEL_EXPORTER_PROMETHEUS_PORT).",
-        )
-        return
-    if not seen.ledger_up:
-        yield broken(
-            f"{seen.address} cannot read its ledger (otel_token_monitor_ledger_up 0).",
-            "Its /healthz names the file and the reason.",
-        )
-        return
-    if ledger.ledger_id is not None and ledger.ledger_id not in seen.ledgers:
-        yield broken(
-            f"{seen.address} shows another ledger ({', '.join(sorted(seen.ledgers))}) than "
-            f"{ledger.place} ({ledger.ledger_id}).",
-            f"Name its data directory with --data-dir, or {elsewhere}.",
-        )
+    fault = _fault(seen, ledger, f"otel-token-monitor serve --data-dir {shlex.quote(data_dir)}")
+    if fault is not None:
+        yield fault
         return
     yield fine(f"{seen.address} shows this ledger.")
     if others := seen.versions - {version}:
@@ -99,6 +78,31 @@ def _metrics(
             f"A budget's window ended {over} ago there, by the clock here.",
             "Compare the clocks of both machines (timedatectl).",
         )
+
+
+def _fault(seen: MetricsSeen, ledger: LedgerSeen, serve: str) -> Finding | None:
+    """Why the ledger is not shown; None if it is."""
+    elsewhere = "give its address with --metrics"
+    if seen.trouble is not None:
+        return _unseen(seen.trouble, serve, elsewhere)
+    if not seen.shows_us:
+        return broken(
+            f"{seen.address} shows nothing of otel_token_monitor: it is another program's.",
+            f"If ours is elsewhere, {elsewhere}; else give it another port "
+            "(OTEL_EXPORTER_PROMETHEUS_PORT).",
+        )
+    if not seen.ledger_up:
+        return broken(
+            f"{seen.address} cannot read its ledger (otel_token_monitor_ledger_up 0).",
+            "Its /healthz names the file and the reason.",
+        )
+    if ledger.ledger_id is not None and ledger.ledger_id not in seen.ledgers:
+        return broken(
+            f"{seen.address} shows another ledger ({', '.join(sorted(seen.ledgers))}) than "
+            f"{ledger.place} ({ledger.ledger_id}).",
+            f"Name its data directory with --data-dir, or {elsewhere}.",
+        )
+    return None
 
 
 def _unseen(error: ApiError, serve: str, elsewhere: str) -> Finding:

@@ -34,7 +34,7 @@ class PrometheusSeen:
     """What was seen of the Prometheus at `address`, or why nothing was.
 
     `shown` has the ledgers that targets show, by their job and instance. `clock_ahead` is its clock
-    less ours, in seconds.
+    less ours, in seconds. `just_loaded`: its configuration, some seconds ago.
     """
 
     address: str
@@ -43,6 +43,7 @@ class PrometheusSeen:
     targets: tuple[Target, ...] = ()
     shown: Mapping[tuple[str, str], frozenset[str]]
     clock_ahead: float = 0.0
+    just_loaded: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +115,11 @@ def _not_scraped(seen: PrometheusSeen, wanted: Wanted) -> Finding:
     there = [target for target in seen.targets if _is(target, wanted)]
     there = there or [target for target in seen.targets if target.labels.get("job") == JOB]
     if not there:
-        return broken(f"{seen.address} has no target that shows this ledger.", _how_to_add(wanted))
+        text = f"{seen.address} has no target that shows this ledger."
+        if seen.just_loaded:
+            late = "It has just loaded its configuration: wait some seconds. Else "
+            return broken(text, f"{late}{_how_to_add(wanted, 'add')}")
+        return broken(text, _how_to_add(wanted))
     target = there[0]
     if target.health == "down":
         return broken(
@@ -145,9 +150,9 @@ def _shows_another(
     )
 
 
-def _how_to_add(wanted: Wanted) -> str:
+def _how_to_add(wanted: Wanted, add: str = "Add") -> str:
     place = "localhost:9464" if wanted.metrics is None else host_and_port(wanted.metrics)
-    return f"Add `- targets: [{place}]` to targets/token-monitors.yml beside its prometheus.yml."
+    return f"{add} `- targets: [{place}]` to targets/token-monitors.yml beside its prometheus.yml."
 
 
 def _is(target: Target, wanted: Wanted) -> bool:

@@ -38,6 +38,8 @@ __all__ = [
 
 METRICS: Final = "/metrics"
 _NANO: Final = 1_000_000_000
+# So long it takes at most to find targets and Alertmanagers anew.
+_LOADING_SECONDS: Final = 10.0
 _HEALTH: Final = "otel_token_monitor_"
 _BUILD: Final = f"{_HEALTH}build_info"
 _UP: Final = f"{_HEALTH}ledger_up"
@@ -102,6 +104,7 @@ def look_at_prometheus(api: PrometheusApi, clock: Callable[[], int]) -> Promethe
         (now,) = api.query("time()")
         # What the answer took is shared by both ways.
         here = (asked_ns + clock()) / 2 / _NANO
+        loaded_ns = api.loaded_ns()
         shown: dict[tuple[str, str], set[str]] = {}
         for sample in api.query(_BUILD):
             key = sample.labels.get("job", ""), sample.labels.get("instance", "")
@@ -113,6 +116,7 @@ def look_at_prometheus(api: PrometheusApi, clock: Callable[[], int]) -> Promethe
             targets=api.targets(),
             shown={key: frozenset(ledgers) for key, ledgers in shown.items()},
             clock_ahead=now.value - here,
+            just_loaded=loaded_ns is not None and now.value - loaded_ns / _NANO < _LOADING_SECONDS,
         )
     except ApiError as error:
         return PrometheusSeen(address=api.address, trouble=error, shown={})

@@ -26,7 +26,7 @@ _STYLES: Final = {
     State.BROKEN: "bold red",
 }
 _LAST: Final = {
-    State.OK: "Everything works. See an alert come through: otel-token-monitor doctor --test-alert",
+    State.OK: "Everything works. To see an alert come through, add --test-alert.",
     State.SKIPPED: "What could be looked at works.",
     State.WARNING: "Alerts come through, as far as can be seen: --test-alert shows it.",
     State.BROKEN: "Mend what is broken, from the top; then run this again.",

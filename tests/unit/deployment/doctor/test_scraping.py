@@ -66,6 +66,13 @@ def test_it_has_no_target_of_ours() -> None:
     )
 
 
+def test_it_has_just_loaded_its_configuration() -> None:
+    assert said(judge(replace(WELL, targets=(), shown={}, just_loaded=True))) == (
+        f"broken: {P} has no target that shows this ledger. → It has just loaded its "
+        f"configuration: wait some seconds. Else a{ADD[1:]}"
+    )
+
+
 def test_where_no_address_is_known_the_usual_one_is_named() -> None:
     wanted = replace(WANTED, metrics=None)
     assert "`- targets: [localhost:9464]`" in said(judge(replace(WELL, targets=()), wanted))

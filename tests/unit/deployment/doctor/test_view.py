@@ -55,7 +55,7 @@ def test_the_worst_is_said_first_and_what_to_do_after_an_arrow() -> None:
         (
             fine("a"),
             "OK",
-            "Everything works. See an alert come through: otel-token-monitor doctor --test-alert",
+            "Everything works. To see an alert come through, add --test-alert.",
         ),
         (skipped("a"), "SKIPPED", "What could be looked at works."),
         (
