@@ -18,7 +18,6 @@ from otel_token_monitor.demo.stack.servers import free_port, running_prometheus
 from otel_token_monitor.deployment.prometheus_api import PrometheusApi
 from otel_token_monitor.deployment.rules_checking import check_rules
 from tests.integration.archived import command
-from tests.integration.processes import ROOT
 from tests.integration.receiving import eventually
 from tests.integration.watching import LIMIT, job, serving
 
@@ -334,16 +333,6 @@ def test_promtool_accepts_the_manifests_rules(tmp_path: Path) -> None:
     as_rule_files(tmp_path / "manifests", tmp_path / "rules")
     said = promtool("check", "rules", *sorted((tmp_path / "rules").iterdir()))
     assert said.count("SUCCESS") == 3
-
-
-@pytest.mark.parametrize(
-    "name", [path.name for path in sorted((ROOT / "deploy/prometheus/tests").glob("*.yml"))]
-)
-def test_the_manifests_rules_pass_the_tests_of_the_rule_files(name: str, tmp_path: Path) -> None:
-    exported(tmp_path / "manifests", "--kubernetes")
-    as_rule_files(tmp_path / "manifests", tmp_path / "rules")
-    shutil.copytree(ROOT / "deploy" / "prometheus" / "tests", tmp_path / "tests")
-    assert "SUCCESS" in promtool("test", "rules", tmp_path / "tests" / name)
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="mounts file systems")
