@@ -130,7 +130,7 @@ def test_each_page_is_that_of_an_alert() -> None:
 
 
 def test_recorded_series_are_named_by_level_metric_and_operation() -> None:
-    assert len(RECORDS) == 20
+    assert len(RECORDS) == 23
     assert [name for name in sorted(RECORDS) if not RECORDED_NAME.fullmatch(name)] == []
 
 
