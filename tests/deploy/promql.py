@@ -25,4 +25,8 @@ def nodes(node: Any, within: tuple[Any, ...] = ()) -> Iterator[tuple[Any, tuple[
 
 def names_in(query: Any) -> set[str]:
     """The names of the metrics that a query asks for."""
-    return {node.name for node, _ in nodes(query) if isinstance(node, promql_parser.VectorSelector)}
+    return {
+        node.name
+        for node, _ in nodes(query)
+        if isinstance(node, promql_parser.VectorSelector) and node.name is not None
+    }

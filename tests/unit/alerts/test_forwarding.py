@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Make = Callable[..., Scene]
 
 LABELS = {"alertname": "Down", "severity": "critical"}
-BUDGET = {
+BUDGET: dict[str, Any] = {
     "alertname": "LLMBudgetUsed",
     "budget": "ledger/tokens/day",
     "severity": "warning",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -139,7 +140,7 @@ def test_a_test_alert_is_shown_for_five_minutes_after_it_was_asked_for(book: Boo
         (NOW, 1),
         (NOW + NANO, 0),  # a clock that was set back
     ):
-        book.writer.run(lambda c, at=asked_ns: ask_for_test_alert(c, at))
+        book.writer.run(partial(ask_for_test_alert, now_ns=asked_ns))
         assert shows(name) == expected, asked_ns
 
 
