@@ -45,10 +45,8 @@ test: debian-packages $(STAMP) ## Check style, types, layers; run the tests; try
 	@$(BIN)/python scripts/generate_dashboard.py --check
 	$(say) 'pytest tests/unit'
 	@$(BIN)/pytest -q -n auto tests/unit
-	$(say) 'pytest tests/integration'
-	@$(BIN)/pytest -q -n 2 --dist loadfile tests/integration
-	$(say) 'pytest tests/deploy'
-	@$(BIN)/pytest -q -n 4 --dist loadfile tests/deploy
+	$(say) 'pytest tests/integration tests/deploy'
+	@$(BIN)/pytest -q -n 4 --dist loadfile tests/integration tests/deploy
 	$(say) 'wheel'
 	@scripts/check-wheel $(BIN)/python
 
