@@ -30,6 +30,7 @@ from otel_token_monitor.usage import UsageRecord, check_project
 from otel_token_monitor.views.collector import HealthReading, TokenCollector
 from otel_token_monitor.views.report import take_report
 from otel_token_monitor.views.scrape import Scrape, take_scrape
+from otel_token_monitor.wire.capture import Capture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -90,6 +91,7 @@ class TokenMonitor:
         self._serving = Serving(self._make_app, config.host, config.port)
         self._hooks: ProviderHooks | None = None
         self._switched_on: SwitchedOn | None = None
+        self._capture: Capture | None = None
         self._running = False
         self.receiver: Callable[[bytes], Mapping[str, int]] | None = None
         """Who passes on what `/alerts` receives; None while nobody does."""
@@ -275,6 +277,7 @@ class TokenMonitor:
         self._hooks.install(self._tracer_provider)
         try:
             self._switched_on = switch_on(self.config.instrumentation, self._tracer_provider)
+            self._begin_capture()
         except BaseException:
             self._hooks.uninstall()
             self.hide()
@@ -286,6 +289,17 @@ class TokenMonitor:
         )
         self._pipeline.start()
 
+    def _begin_capture(self) -> None:
+        config = self.config
+        wanted = config.capture or config.instrumentation == "wire"
+        if not wanted or config.instrumentation == "none":
+            return
+        processor, hosts = self._pipeline.processor, tuple(config.provider_hosts.items())
+        capture = Capture(processor, hosts, config.stream_usage)
+        if capture.on():
+            self._capture = capture
+            self._pipeline.expect_observations()
+
     def stop(self) -> None:
         """Count no more, write what was counted, give the port up."""
         if self._running:
@@ -296,6 +310,8 @@ class TokenMonitor:
     def _stop_watching(self) -> None:
         if self._switched_on is not None:
             self._switched_on.off()
+        if self._capture is not None:
+            self._capture.off()
         self._pipeline.processor.active = False
         if self._hooks is not None:
             self._hooks.uninstall()

@@ -26,7 +26,7 @@ from otel_token_monitor.ledger.outbox import PORTION, Outbox
 from otel_token_monitor.ledger.reader import LedgerReader
 from otel_token_monitor.ledger.writer import Chore, LedgerWriter
 from otel_token_monitor.pricing import cost_nanousd
-from otel_token_monitor.spans.calls import read_ended
+from otel_token_monitor.spans.calls import polled_record, read_ended
 from otel_token_monitor.spans.matching import Matcher
 from otel_token_monitor.spans.processor import SpanQueue, TokenSpanProcessor
 
@@ -87,6 +87,7 @@ class Pipeline:
         self._complaints: set[str] = set()
         self._closed = False
         self._by_hand = False
+        self._captured = False
         self._chore: Chore | None = None
         self._listeners: list[Callable[[], None]] = []
         self._begin(location)
@@ -100,6 +101,7 @@ class Pipeline:
         self._started = threading.Lock()
         self._tokens: SimpleQueue[None] = SimpleQueue()
         self._matcher = Matcher(self.processor.open_stamps, by_hand=self._by_hand)
+        self._matcher.captured = self._captured
         self._writer = LedgerWriter(location, max_label_sets=self._max_label_sets)
         self._writer.chore = self._chore
         self._reader = LedgerReader(location)
@@ -121,6 +123,10 @@ class Pipeline:
     def expect_by_hand(self) -> None:
         """Have spans of calls wait a little, from now on, for whoever logs the same by hand."""
         self._by_hand = self._matcher.by_hand = True
+
+    def expect_observations(self) -> None:
+        """Believe, from now on, what is observed of fetched responses, and no span of one."""
+        self._captured = self._matcher.captured = True
 
     def keep(self, chore: Chore) -> None:
         """Have the ledger's writer do this now and then, in place of what it did before."""
@@ -410,7 +416,11 @@ class Pipeline:
     def _read(self, item: EndedSpan, now: float) -> None:
         try:
             call = read_ended(item, self._hosts, time.time_ns())
-            if call is not None:
+            if call is None:
+                return
+            if call.observed is not None and call.facts.fetched:
+                self._outbox.accept([self._priced(polled_record(call))])
+            else:
                 self._matcher.add(call, now)
         except Exception:  # noqa: BLE001 - one span that cannot be read must not cost the others
             self._complain("a span could not be read")

@@ -20,6 +20,7 @@ __all__ = [
     "QUARTER_SECONDS",
     "TOKEN_BOUNDS",
     "Labels",
+    "PolledRecord",
     "Sums",
     "TokenUsage",
     "Totals",
@@ -131,9 +132,28 @@ class UsageRecord(NamedTuple):
     span_id: str | None = None
 
     @property
+    def pending(self) -> bool:
+        """Whether the server will tell the usage to who asks for the response later."""
+        return (
+            self.usage is None
+            and self.unmetered is None
+            and self.status == "ok"
+            and self.response_id is not None
+        )
+
+    @property
     def quarter(self) -> int:
         """The UTC quarter-hour that the call belongs to, counted from the epoch."""
         return self.time_ns // QUARTER_NS
+
+
+class PolledRecord(UsageRecord):
+    """What fetching a response told of a call that was recorded before without its usage.
+
+    It is no call of its own: it completes the record whose `response_id` it has, once.
+    """
+
+    __slots__ = ()
 
 
 class Totals(NamedTuple):

@@ -72,10 +72,20 @@ class TokenMonitorConfig(BaseModel):
     """Whether this process serves metrics."""
 
     instrumentation: Annotated[
-        Literal["auto", "traceloop", "official", "openinference", "none"],
-        Field(description="one of auto, traceloop, official, openinference, none"),
+        Literal["auto", "traceloop", "official", "openinference", "wire", "none"],
+        Field(description="one of auto, traceloop, official, openinference, wire, none"),
     ] = "auto"
-    """What makes the spans; `auto` takes one that is active already, `none` switches on none."""
+    """What makes the spans; `auto` takes one that is active already, `none` switches on none; with
+    `wire` there are none, and calls are only seen inside OpenAI's client."""
+
+    capture: Annotated[values.Flag, Field(description=_FLAG)] = True
+    """Whether usage is read inside OpenAI's client, too; never with `instrumentation` `none`."""
+
+    stream_usage: Annotated[
+        Literal["auto", "on", "off"], Field(description="one of auto, on, off")
+    ] = "auto"
+    """Whether servers are asked for the usage of streams whose caller did not ask: `auto` asks
+    OpenAI and Azure, `on` all. The caller gets the same chunks."""
 
     max_label_sets: Annotated[values.Whole, Field(ge=1, description="a whole number from 1 up")] = (
         1000

@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 
     from otel_token_monitor.usage import TokenUsage
 
-__all__ = ["UNKNOWN_MODEL", "CallFacts", "SpanView", "label", "read_call"]
+__all__ = ["MAX_ID", "UNKNOWN_MODEL", "CallFacts", "SpanView", "label", "read_call"]
 
 _MAX_LABEL: Final = 128
-_MAX_ID: Final = 256
+MAX_ID: Final = 256
+"""Of a response's id, so many characters are kept."""
 _MAX_JSON: Final = 65536
 _MAX_COST_USD: Final = 10_000
 _FIRST_CHUNK_NS: Final = dict(zip(name.FIRST_CHUNK, (1e9, 1e6), strict=True))
@@ -102,7 +103,7 @@ def read_call(span: SpanView, hosts: ProviderHosts = ()) -> CallFacts | None:
         unmetered=unmetered,
         error_type=None if error_type is None else label(error_type),
         response_model=None if response_model is None else label(response_model),
-        response_id=None if response_id is None else label(response_id, _MAX_ID),
+        response_id=None if response_id is None else label(response_id, MAX_ID),
         first_token_ns=first_token_ns,
         cost_nanousd=_cost(attributes, names),
         fetched=endpoint == "responses"

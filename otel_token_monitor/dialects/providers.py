@@ -13,7 +13,7 @@ from otel_token_monitor.dialects.names import ALL_NAMES, Names
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["OPENAI_COMPATIBLE", "UNKNOWN", "ProviderHosts", "provider_of"]
+__all__ = ["OPENAI_COMPATIBLE", "UNKNOWN", "ProviderHosts", "provider_at", "provider_of"]
 
 OPENAI_COMPATIBLE: Final = "openai_compatible"
 """A server that speaks OpenAI's protocol and is not known by its address: a gateway, one's own."""
@@ -106,6 +106,11 @@ def provider_of(
     if said is not None:
         return said
     return OPENAI_COMPATIBLE if openai_client else UNKNOWN
+
+
+def provider_at(host: str, configured: ProviderHosts = ()) -> str:
+    """The provider at a host (`host:port`) that was called with OpenAI's own client."""
+    return _by_host(host.lower(), configured) or OPENAI_COMPATIBLE
 
 
 @lru_cache(maxsize=256)

@@ -26,14 +26,22 @@ class ReadUsage(NamedTuple):
 
 
 def read_usage(
-    attributes: Mapping[str, object], names: Names = ALL_NAMES, *, is_embedding: bool = False
+    attributes: Mapping[str, object],
+    names: Names = ALL_NAMES,
+    *,
+    is_embedding: bool = False,
+    zeros_count: bool = False,
 ) -> ReadUsage:
-    """The usage on a span, whichever dialect it is written in."""
+    """The usage on a span, whichever dialect it is written in.
+
+    Zeros alone are what some instrumentations write when they know nothing, and no usage, unless
+    `zeros_count`.
+    """
     input_tokens, bad_input = _first(attributes, names.input)
     output_tokens, bad_output = _first(attributes, names.output)
     total, bad_total = _first(attributes, names.total)
-    if not (input_tokens or output_tokens or total):
-        # Zeros alone are what some instrumentations write when they know nothing.
+    known = (input_tokens, output_tokens, total) != (None, None, None)
+    if not (input_tokens or output_tokens or total or (zeros_count and known)):
         return ReadUsage(None, bad_input or bad_output or bad_total)
     if input_tokens is None or output_tokens is None:
         input_tokens, output_tokens = _completed(input_tokens, output_tokens, total)

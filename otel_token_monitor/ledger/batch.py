@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from otel_token_monitor.usage import OTHER, Labels, Sums, UsageRecord
+from otel_token_monitor.usage import OTHER, Labels, PolledRecord, Sums, UsageRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -81,7 +81,9 @@ class Batch:
         surplus = len(self.records) - keep
         if surplus <= 0:
             return 0
-        for key, sums in summed(self.records[:surplus]).items():
+        # What was fetched completes a record that may not be there: it is no sum of its own.
+        calls = [r for r in self.records[:surplus] if not isinstance(r, PolledRecord)]
+        for key, sums in summed(calls).items():
             known = key in self.condensed or len(self.condensed) < max_keys
             if not known:
                 self.count(LABEL_OVERFLOW, sums.totals.requests)

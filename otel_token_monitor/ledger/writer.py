@@ -10,6 +10,7 @@ from contextlib import suppress
 from itertools import chain
 from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
+from otel_token_monitor.ledger import background
 from otel_token_monitor.ledger.batch import LABEL_OVERFLOW, Batch, SumsByKey, summed
 from otel_token_monitor.ledger.changes import note_changes
 from otel_token_monitor.ledger.database import (
@@ -33,6 +34,7 @@ from otel_token_monitor.usage import (
     DURATION_BOUNDS,
     FIRST_TOKEN_BOUNDS,
     TOKEN_BOUNDS,
+    PolledRecord,
     Sums,
     TokenUsage,
     Totals,
@@ -211,15 +213,18 @@ class LedgerWriter:
 
     def _is_chore_due(self, now_ns: int) -> bool:
         done = self._chore_ns
-        return self.chore is not None and (
-            done is None or not 0 <= now_ns - done < _CHORE_SECONDS * 1_000_000_000
-        )
+        return done is None or not 0 <= now_ns - done < _CHORE_SECONDS * 1_000_000_000
 
     def _do_chore(self, connection: sqlite3.Connection, now_ns: int) -> bool:
         """Do what is due; whether it was."""
-        if self.chore is None or not self._is_chore_due(now_ns):
+        if not self._is_chore_due(now_ns):
             return False
-        self.chore(connection, now_ns, self._chore_ns is None)
+        late: SumsByKey = {}
+        background.give_up(connection, now_ns, late)
+        if late:
+            self._add_sums(connection, late, now_ns // 1_000_000_000)
+        if self.chore is not None:
+            self.chore(connection, now_ns, self._chore_ns is None)
         return True
 
     def _give_up(self, error: sqlite3.Error) -> NoReturn:
@@ -259,15 +264,21 @@ class LedgerWriter:
     def _apply(self, connection: sqlite3.Connection, batch: Batch, now_ns: int) -> int:
         """Everything that a batch adds; returns how many of its records were in already."""
         now = now_ns // 1_000_000_000
-        records = self._insert_new(connection, batch.records, now)
+        polled = [record for record in batch.records if isinstance(record, PolledRecord)]
+        calls = batch.records
+        if polled:
+            calls = [record for record in batch.records if not isinstance(record, PolledRecord)]
+        records = self._insert_new(connection, calls, now)
         sums = summed(records)
+        background.expect(connection, records)
+        background.complete(connection, polled, sums)
         for key, condensed in batch.condensed.items():
             sums.setdefault(key, Sums()).merge(condensed)
         self._add_sums(connection, sums, now)
         connection.executemany(_ADD_HEALTH, batch.health.items())
         if self.location.path is None and records:
             connection.execute(_FORGET_RECORDS, (_RECORDS_IN_MEMORY, now_ns - _MINUTE_NS))
-        return len(batch.records) - len(records)
+        return len(calls) - len(records)
 
     def _insert_new(
         self, connection: sqlite3.Connection, records: list[UsageRecord], now: int

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from otel_token_monitor.dialects.attributes import FIRST_TOKEN_EVENTS
+from otel_token_monitor.dialects.bodies import is_by_duration, usage_in_body
 from otel_token_monitor.dialects.facts import (
+    MAX_ID,
     UNKNOWN_MODEL,
     CallFacts,
     SpanView,
@@ -14,8 +16,14 @@ from otel_token_monitor.dialects.facts import (
     read_call,
 )
 from otel_token_monitor.dialects.outcome import UNKNOWN_ERROR
-from otel_token_monitor.dialects.providers import OPENAI_COMPATIBLE, UNKNOWN, ProviderHosts
-from otel_token_monitor.usage import Labels, TokenUsage, UsageRecord
+from otel_token_monitor.dialects.providers import (
+    OPENAI_COMPATIBLE,
+    UNKNOWN,
+    ProviderHosts,
+    provider_at,
+)
+from otel_token_monitor.spans.observation import Observation
+from otel_token_monitor.usage import Labels, PolledRecord, TokenUsage, UsageRecord
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -24,7 +32,7 @@ if TYPE_CHECKING:
 
     from otel_token_monitor.spans.processor import EndedSpan, Stamp
 
-__all__ = ["Call", "ImpliedRecord", "read_ended", "record_of"]
+__all__ = ["Call", "ImpliedRecord", "polled_record", "read_ended", "record_of"]
 
 T = TypeVar("T")
 
@@ -54,12 +62,15 @@ class ImpliedRecord(UsageRecord):
 
 @dataclass(slots=True)
 class Call:
-    """One account of a call: a span's, or that of who logged it by hand (then `told` is set)."""
+    """One account of a call: a span's, that of who logged it by hand (`told`), or of who observed
+    it below the client (`observed`).
+    """
 
     stamp: Stamp
     end_ns: int
     facts: CallFacts
     told: UsageRecord | None = None
+    observed: Observation | None = None
 
     @property
     def scope(self) -> str:
@@ -69,6 +80,8 @@ class Call:
     @property
     def estimated(self) -> bool:
         """Whether its usage is only estimated."""
+        if self.observed is not None:
+            return self.observed.estimate is not None
         return self.told is not None and self.told.estimated
 
     @property
@@ -87,6 +100,8 @@ def read_ended(ended: EndedSpan, hosts: ProviderHosts, now_ns: int) -> Call | No
         return _abandoned(stamp, hosts, now_ns)
     if isinstance(span, UsageRecord):
         return _by_hand(stamp, span)
+    if isinstance(span, Observation):
+        return _observed(stamp, span, hosts)
     exception_type, first_token_ns = _events(span)
     facts = read_call(
         SpanView(
@@ -135,6 +150,30 @@ def _by_hand(stamp: Stamp, record: UsageRecord) -> Call:
         fetched=False,
     )
     return Call(stamp, record.time_ns, facts, record)
+
+
+def _observed(stamp: Stamp, seen: Observation, hosts: ProviderHosts) -> Call:
+    """What was observed below the client."""
+    usage, invalid = usage_in_body(seen.usage)
+    unmetered = seen.unmetered
+    if seen.usage is not None and usage is None:
+        unmetered = "invalid_usage" if invalid else "no_usage"
+        if is_by_duration(seen.usage):
+            unmetered = "by_duration"
+    facts = CallFacts(
+        provider=label(provider_at(seen.host, hosts)),
+        model=label(seen.model or seen.response_model or UNKNOWN_MODEL),
+        endpoint=label(seen.endpoint),
+        usage=seen.estimate if usage is None else usage,
+        unmetered=unmetered,
+        error_type=None if seen.error_type is None else label(seen.error_type),
+        response_model=None if seen.response_model is None else label(seen.response_model),
+        response_id=None if seen.response_id is None else label(seen.response_id, MAX_ID),
+        first_token_ns=seen.first_token_ns,
+        cost_nanousd=None,
+        fetched=seen.fetched,
+    )
+    return Call(stamp, seen.end_ns, facts, observed=seen)
 
 
 def _mapping(attributes: Mapping[str, object] | None) -> Mapping[str, object]:
@@ -187,9 +226,27 @@ def record_of(calls: list[Call]) -> UsageRecord:
         first_token_ns=facts.first_token_ns,
         error_type=facts.error_type,
         cost_nanousd=facts.cost_nanousd,
-        trace_id=f"{stamp.trace_id:032x}",
-        span_id=f"{stamp.span_id:016x}",
+        **_place_in_trace(calls, best),
     )
+
+
+def polled_record(call: Call) -> PolledRecord:
+    """The usage of a response that was begun earlier, of a request that fetched it."""
+    return PolledRecord(*record_of([call]))
+
+
+def _place_in_trace(calls: list[Call], best: Call) -> dict[str, str | None]:
+    """The trace and span of a call: its own span's, else, as it was only observed, the caller's."""
+    spans = sorted((c for c in calls if c.told is None and c.observed is None), key=_authority)
+    trace_id, span_id = best.stamp.trace_id, best.stamp.span_id
+    if spans:
+        trace_id, span_id = spans[0].stamp.trace_id, spans[0].stamp.span_id
+    elif best.observed is not None:
+        span_id = best.stamp.parent_id
+    return {
+        "trace_id": f"{trace_id:032x}" if trace_id else None,
+        "span_id": f"{span_id:016x}" if span_id else None,
+    }
 
 
 def _told_by_all(calls: list[Call]) -> Call:
@@ -198,6 +255,8 @@ def _told_by_all(calls: list[Call]) -> Call:
     spans = [call for call in calls if call.told is None]
     best = calls[0]
     usage = _most_detailed(_believed(calls))
+    if best.observed is not None:
+        return _completed(best, calls, usage)
     ended_well = any(call.facts.error_type is None for call in calls) and usage is not None
     error_type = None if ended_well else _filled([call.facts.error_type for call in calls])
     facts = CallFacts(
@@ -216,18 +275,35 @@ def _told_by_all(calls: list[Call]) -> Call:
     return Call(best.stamp, best.end_ns, facts)
 
 
+def _completed(seen: Call, calls: list[Call], usage: TokenUsage | None) -> Call:
+    """What was observed of a call, with what only others tell: it was nearest to the server."""
+    exact = any(call.usage_key is not None for call in calls)
+    facts = replace(
+        seen.facts,
+        model=seen.facts.model if seen.facts.model != UNKNOWN_MODEL else _model(calls),
+        usage=seen.facts.usage if seen.usage_key is not None else usage,
+        unmetered=None if exact else seen.facts.unmetered,
+        response_model=_filled([c.facts.response_model for c in calls]),
+        response_id=_filled([c.facts.response_id for c in calls]),
+        first_token_ns=_filled([c.facts.first_token_ns for c in calls]),
+        cost_nanousd=_filled([c.facts.cost_nanousd for c in calls]),
+    )
+    return Call(seen.stamp, seen.end_ns, facts, observed=seen.observed)
+
+
 def _duration_ns(call: Call) -> int | None:
     start_ns = call.stamp.start_ns
     duration = max(call.end_ns - start_ns, 0)
     return duration if start_ns > 0 and duration < _MAX_DURATION_NS else None
 
 
-def _authority(call: Call) -> tuple[bool, bool, bool, bool]:
-    """The order in which spans are believed: a client's first, then those that know the usage.
+def _authority(call: Call) -> tuple[bool, bool, bool, bool, bool]:
+    """The order in which accounts are believed: first what was observed below the client.
 
-    Last comes what was logged by hand.
+    Then a client's span, then those that know the usage. Last comes what was logged by hand.
     """
     return (
+        call.observed is None,
         call.told is not None,
         not call.stamp.client,
         call.facts.usage is None,

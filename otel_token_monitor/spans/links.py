@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from otel_token_monitor.dialects.facts import UNKNOWN_MODEL
+from otel_token_monitor.spans.scopes import WIRE
 
 if TYPE_CHECKING:
     from otel_token_monitor.spans.calls import Call
@@ -27,11 +28,9 @@ _TOLERANCE_NS: Final = 50_000_000
 def keys_of(call: Call) -> list[Key]:
     """What a call is found under: every link that another account of it may share."""
     stamp = call.stamp
-    keys: list[Key] = [
-        ("trace", stamp.trace_id),
-        ("owner", stamp.owner),
-        ("usage", call.usage_key),
-    ]
+    keys: list[Key] = [("owner", stamp.owner), ("usage", call.usage_key)]
+    if stamp.trace_id:
+        keys.append(("trace", stamp.trace_id))
     if call.facts.response_id is not None:
         keys.append(("id", call.facts.response_id))
     return keys
@@ -44,9 +43,12 @@ def link_of_spans(call: Call, other: Call) -> int:
         return 3 if one.trace_id == two.trace_id else 0
     if not _overlap(call, other) or not same_model(call, other):
         return 0
-    if one.trace_id == two.trace_id:
+    if one.trace_id == two.trace_id != 0:
         return 2
-    if one.owner == two.owner and _in_own_trace(one) and _in_own_trace(two):
+    if one.owner == two.owner and (
+        WIRE in {one.scope, two.scope} or (_in_own_trace(one) and _in_own_trace(two))
+    ):
+        # What is observed lies in the caller's trace, whatever trace the span began.
         return 2
     around = (not two.client and _within(call, other)) or (not one.client and _within(other, call))
     return int(around and _same_outcome(call, other))

@@ -69,7 +69,7 @@ class Unclaimed(Generic[G]):
         """
         keys = dict(keys_of(call))
         yield 2 * _BY_ID, self._around(call, ("id", keys.get("id")), limit)
-        yield 4, self._around(call, ("trace", keys["trace"]), limit)
+        yield 4, self._around(call, ("trace", keys.get("trace")), limit)
         owned = self._around(call, ("owner", keys["owner"]), limit)
         if latest is not None and latest in owned:
             yield 2, [latest]
@@ -159,7 +159,7 @@ def _link(hand: Call, span: Call, *, alike: bool, latest: bool) -> int:
 def _kinship(one: Stamp, two: Stamp, *, latest: bool) -> int:
     """4 trace, thread and task; 3 trace; 2 thread and task; 1 these, but with calls in between."""
     owned = one.owner == two.owner
-    if one.trace_id == two.trace_id:
+    if one.trace_id == two.trace_id != 0:
         return 4 if owned and latest else 3
     return (2 if latest else 1) if owned else 0
 

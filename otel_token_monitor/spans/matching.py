@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 from otel_token_monitor.spans.calls import Call, record_of
 from otel_token_monitor.spans.links import NOT_LINKED, Key, Rank, keys_of, link_of_spans
 from otel_token_monitor.spans.manual import Unclaimed, Undecided, promise, rank_by_hand
+from otel_token_monitor.spans.scopes import WIRE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -108,6 +109,8 @@ class Matcher:
     def __init__(self, open_stamps: Callable[[], list[Stamp]], *, by_hand: bool = False) -> None:
         self._open_stamps = open_stamps
         self.by_hand = by_hand
+        # Whether requests are observed, too: then that tells what is paid for of what is fetched.
+        self.captured = False
         # With one instrumentation there is nothing to match, and nothing to pay for it.
         self._scopes: set[str] = set()
         self._indexed = False
@@ -240,8 +243,10 @@ class Matcher:
     def _is_refetched(self, call: Call) -> bool:
         """Whether a span only fetched again what an earlier call of this process had got."""
         response_id = call.facts.response_id
-        if call.facts.endpoint != "responses":
+        if call.facts.endpoint != "responses" or call.observed is not None:
             return False
+        if self.captured and call.facts.fetched:
+            return True
         if response_id is None:
             return call.facts.fetched
         if call.facts.fetched and response_id in self._response_ids:
@@ -283,7 +288,11 @@ class Matcher:
                 stamp
                 for stamp in self._open_stamps()
                 if stamp.scope not in scopes
-                and ((not stamp.client and stamp.start_ns <= start) or stamp.enclosing in stamps)
+                and (
+                    (not stamp.client and stamp.start_ns <= start)
+                    or stamp.enclosing in stamps
+                    or _observes(stamp, stamps)
+                )
             ]
         return awaited
 
@@ -347,6 +356,13 @@ class Matcher:
                             groups.remove(group)
                         if not groups:
                             del self._index[key]
+
+
+def _observes(stamp: Stamp, stamps: list[Stamp]) -> bool:
+    """Whether a request that is under way may be that of one of these spans."""
+    return stamp.scope == WIRE and any(
+        stamp.owner == other.owner or stamp.trace_id == other.trace_id != 0 for other in stamps
+    )
 
 
 def _rank(call: Call, group: _Group) -> Rank:  # noqa: PLR0911 - a decision a line

@@ -8,6 +8,7 @@ import weakref
 from asyncio import current_task
 from asyncio.events import _get_running_loop
 from collections import deque
+from random import getrandbits
 from threading import get_ident
 from typing import TYPE_CHECKING, Final
 
@@ -15,8 +16,15 @@ from opentelemetry import context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.trace import get_current_span
 
+from otel_token_monitor.spans.observation import Observation
 from otel_token_monitor.spans.sampling import RECORDED_FOR_US
-from otel_token_monitor.spans.scopes import MANUAL, MARKERS, is_client_scope, is_llm_scope
+from otel_token_monitor.spans.scopes import (
+    MANUAL,
+    MARKERS,
+    WIRE,
+    is_client_scope,
+    is_llm_scope,
+)
 from otel_token_monitor.usage import UsageRecord
 
 if TYPE_CHECKING:
@@ -94,6 +102,27 @@ class Stamp:
         self.read = False
 
     @classmethod
+    def on_the_wire(cls, project: str) -> Stamp:
+        """The stamp of a request that OpenAI's client makes now, below the caller's current span.
+
+        It has an id of its own, and no trace where there is no span.
+        """
+        stamp = cls.__new__(cls)
+        current = get_current_span().get_span_context()
+        stamp.scope = WIRE
+        stamp.client = True
+        stamp.project = project
+        stamp.name = ""
+        stamp.span_id = getrandbits(64) or 1
+        stamp.trace_id = current.trace_id
+        stamp.parent_id = current.span_id
+        stamp.start_ns = time.time_ns()
+        stamp.owner = _owner()
+        stamp.enclosing = None
+        stamp.read = False
+        return stamp
+
+    @classmethod
     def by_hand(cls, record: UsageRecord, now_ns: int) -> Stamp:
         """The stamp of a call that is logged by hand now, a child of the caller's current span.
 
@@ -122,9 +151,9 @@ def _owner() -> tuple[int, int]:
     return get_ident(), 0 if loop is None else id(current_task(loop))
 
 
-EndedSpan = tuple[Stamp, ReadableSpan | UsageRecord | None]
+EndedSpan = tuple[Stamp, ReadableSpan | UsageRecord | Observation | None]
 """A stamp and its span; None where the span was collected without having ended; the record of a
-call that was logged by hand."""
+call that was logged by hand; what was observed of a call below the client."""
 
 
 class SpanQueue:
@@ -195,7 +224,7 @@ class TokenSpanProcessor(SpanProcessor):
             if known:
                 self._stamp(span, name, parent_context)
         except Exception:  # noqa: BLE001 - the boundary: see the class
-            self._complain()
+            self.complain()
 
     def on_end(self, span: ReadableSpan) -> None:
         """Queue the span, if it is a call to a model."""
@@ -207,7 +236,7 @@ class TokenSpanProcessor(SpanProcessor):
                     return
             self._queue.put((stamp, span))
         except Exception:  # noqa: BLE001 - the boundary: see the class
-            self._complain()
+            self.complain()
 
     def log(self, record: UsageRecord, now_ns: int) -> None:
         """Queue a call that the application logs by hand."""
@@ -216,7 +245,22 @@ class TokenSpanProcessor(SpanProcessor):
             stamp.enclosing = self._open.get(stamp.parent_id)
             self._queue.put((stamp, record))
         except Exception:  # noqa: BLE001 - the boundary: see the class
-            self._complain()
+            self.complain()
+
+    def announce(self) -> Stamp:
+        """A stamp for a request that OpenAI's client makes now; whoever asks must end it."""
+        stamp = Stamp.on_the_wire(self.policy.project_in(context.get_current()))
+        stamp.enclosing = self._open.get(stamp.parent_id)
+        self._remember(stamp)
+        return stamp
+
+    def observe(self, stamp: Stamp, observation: Observation | None) -> None:
+        """Queue what was observed of an announced request; None: it was no call to a model."""
+        self._open.pop(stamp.span_id, None)
+        if observation is None or not self.active:
+            stamp.read = True
+        else:
+            self._queue.put((stamp, observation))
 
     def claims(self, span: Span) -> bool:
         """Whether the application's sampler dropped this span: then nobody else gets to see it."""
@@ -227,7 +271,7 @@ class TokenSpanProcessor(SpanProcessor):
             # The span itself knows who is told of its end.
             span._span_processor = self  # noqa: SLF001
         except Exception:  # noqa: BLE001 - the boundary: see the class
-            self._complain()
+            self.complain()
             return False
         return True
 
@@ -248,13 +292,16 @@ class TokenSpanProcessor(SpanProcessor):
         stamp.client = is_client_scope(scope)
         if stamp.parent_id:
             stamp.enclosing = self._open.get(stamp.parent_id)
-        if len(self._open) >= _MAX_OPEN:
-            # Spans that never end, kept alive by someone: the oldest give way.
-            self._open.pop(next(iter(self._open)), None)
         # The mapping itself, not a copy of now.
         stamp.attributes = span._attributes  # type: ignore[assignment]  # noqa: SLF001
         stamp.watch = watch = _Watch(span, self._on_collected)
         watch.span_id = stamp.span_id
+        self._remember(stamp)
+
+    def _remember(self, stamp: Stamp) -> None:
+        if len(self._open) >= _MAX_OPEN:
+            # Spans that never end, kept alive by someone: the oldest give way.
+            self._open.pop(next(iter(self._open)), None)
         self._open[stamp.span_id] = stamp
 
     def _gone(self, watch: weakref.ref[Span]) -> None:
@@ -264,7 +311,7 @@ class TokenSpanProcessor(SpanProcessor):
             if stamp is not None and self.active:
                 self._queue.put((stamp, None))
         except Exception:  # noqa: BLE001 - runs inside the garbage collector
-            self._complain()
+            self.complain()
 
     def _unannounced(self, span: ReadableSpan) -> Stamp | None:
         """A stamp for a span of a scope that was not known to make calls to models; else None."""
@@ -289,8 +336,8 @@ class TokenSpanProcessor(SpanProcessor):
             self._scopes[scope] = is_llm
         return is_llm
 
-    def _complain(self) -> None:
-        """Count a fault of ours, and log the first."""
+    def complain(self) -> None:
+        """Count a fault of ours that is being handled, and log the first."""
         self.hook_errors += 1
         if not self._complained:
             self._complained = True

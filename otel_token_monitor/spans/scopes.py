@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
-__all__ = ["MANUAL", "MARKERS", "is_client_scope", "is_llm_scope"]
+__all__ = ["MANUAL", "MARKERS", "WIRE", "is_client_scope", "is_llm_scope"]
 
 # Scopes whose spans are recorded whatever the sampler says. A scope is the name that an
 # instrumentation gives its tracer: these names, and all that continue them after a dot.
@@ -59,6 +59,9 @@ _PREFIXES: Final = (
 
 MANUAL: Final = "manual"
 """Stands for an instrumentation where the application logs a call by hand."""
+
+WIRE: Final = "wire"
+"""Stands for an instrumentation where a call was observed below the client."""
 
 MARKERS: Final = frozenset(
     {

@@ -1,0 +1,58 @@
+"""The usage that a response's body tells, as servers of OpenAI's protocol write it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from otel_token_monitor.dialects.names import Names
+from otel_token_monitor.dialects.tokens import ReadUsage, read_usage
+
+__all__ = ["is_by_duration", "usage_in_body"]
+
+# Chat and text completions say prompt and completion, all newer endpoints input and output; the
+# details are one level below, in a singular or a plural. DeepSeek names what hit its cache.
+_USAGE: Final = Names(
+    input=("input_tokens", "prompt_tokens"),
+    output=("output_tokens", "completion_tokens"),
+    total=("total_tokens",),
+    cache_read=(
+        "input_tokens_details.cached_tokens",
+        "prompt_tokens_details.cached_tokens",
+        "input_token_details.cached_tokens",
+        "cache_read_input_tokens",
+        "prompt_cache_hit_tokens",
+    ),
+    cache_write=(
+        "input_tokens_details.cache_write_tokens",
+        "prompt_tokens_details.cache_write_tokens",
+        "prompt_tokens_details.cache_creation_tokens",
+        "cache_creation_input_tokens",
+    ),
+    reasoning=(
+        "output_tokens_details.reasoning_tokens",
+        "completion_tokens_details.reasoning_tokens",
+        "reasoning_tokens",
+    ),
+)
+
+
+def usage_in_body(usage: object) -> ReadUsage:
+    """The five parts of a `usage` object; none where it is not one, or says nothing usable.
+
+    Unlike on a span, zeros count: who sends a body with `usage` knows it.
+    """
+    if not isinstance(usage, Mapping):
+        return ReadUsage(None, invalid=usage is not None)
+    flat = {}
+    for key, value in usage.items():
+        if isinstance(value, Mapping):
+            flat.update({f"{key}.{inner}": number for inner, number in value.items()})
+        else:
+            flat[key] = value
+    return read_usage(flat, _USAGE, zeros_count=True)
+
+
+def is_by_duration(usage: object) -> bool:
+    """Whether a call is paid by the second, as some transcriptions are: it has no tokens."""
+    return isinstance(usage, Mapping) and usage.get("type") == "duration"

@@ -1,0 +1,80 @@
+"""Calls whose usage comes later, to whoever fetches their response: counted once, by whichever process.
+
+Such a call is a request at once. The first that fetches its usage completes its record; nobody
+within a day, and it stays without. Both belong to the time when the call was recorded.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from otel_token_monitor.usage import QUARTER_NS, Labels, Sums, TokenUsage, Totals
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable
+
+    from otel_token_monitor.ledger.batch import SumsByKey
+    from otel_token_monitor.usage import UsageRecord
+
+__all__ = ["NEVER_POLLED", "complete", "expect", "give_up"]
+
+NEVER_POLLED: Final = "never_polled"
+"""Why a call has no usage: nobody asked for its response once it was done."""
+
+_PATIENCE_NS: Final = 86400 * 1_000_000_000
+_EXPECT: Final = (
+    "INSERT OR IGNORE INTO background (response_id, time_ns, nonce, label_set_id) "
+    "SELECT response_id, time_ns, nonce, label_set_id FROM record WHERE time_ns = ? AND nonce = ?"
+)
+_RETURNING: Final = (
+    " RETURNING time_ns, nonce, (SELECT project FROM label_set l WHERE l.id = label_set_id), "
+    "(SELECT provider FROM label_set l WHERE l.id = label_set_id), "
+    "(SELECT model FROM label_set l WHERE l.id = label_set_id), "
+    "(SELECT endpoint FROM label_set l WHERE l.id = label_set_id)"
+)
+_COMPLETE: Final = "DELETE FROM background WHERE response_id = ?" + _RETURNING
+_GIVE_UP: Final = "DELETE FROM background WHERE time_ns < ?" + _RETURNING
+_TOLD: Final = ", ".join(f"{part} = ?" for part in TokenUsage._fields)
+_SET_USAGE: Final = (
+    f"UPDATE record SET {_TOLD}, cost_nanousd = ?, response_model = ? "  # noqa: S608 - names of fields
+    "WHERE time_ns = ? AND nonce = ?"
+)
+_SET_REASON: Final = "UPDATE record SET unmetered = ? WHERE time_ns = ? AND nonce = ?"
+
+
+def expect(connection: sqlite3.Connection, records: Iterable[UsageRecord]) -> None:
+    """Remember those of the records, which are in the ledger, whose usage is to come."""
+    connection.executemany(_EXPECT, [record[:2] for record in records if record.pending])
+
+
+def complete(
+    connection: sqlite3.Connection, polled: Iterable[UsageRecord], sums: SumsByKey
+) -> None:
+    """Complete the records of calls that were waited for, and add their usage to the sums."""
+    for told in polled:
+        for time_ns, nonce, *labels in connection.execute(
+            _COMPLETE, (told.response_id,)
+        ).fetchall():
+            usage = told.usage
+            if usage is None:
+                continue
+            place = time_ns, nonce
+            connection.execute(_SET_USAGE, (*usage, told.cost_nanousd, told.response_model, *place))
+            added = Sums.of([told._replace(duration_ns=None, first_token_ns=None)])
+            added.totals = added.totals._replace(requests_ok=0)
+            _add(sums, Labels(*labels), time_ns, added)
+
+
+def give_up(connection: sqlite3.Connection, now_ns: int, sums: SumsByKey) -> None:
+    """Note, of calls that nobody asked for within a day, that their usage stays unknown."""
+    for time_ns, nonce, *labels in connection.execute(
+        _GIVE_UP, (now_ns - _PATIENCE_NS,)
+    ).fetchall():
+        connection.execute(_SET_REASON, (NEVER_POLLED, time_ns, nonce))
+        added = Sums(totals=Totals(unmetered=1), unmetered={NEVER_POLLED: 1})
+        _add(sums, Labels(*labels), time_ns, added)
+
+
+def _add(sums: SumsByKey, labels: Labels, time_ns: int, added: Sums) -> None:
+    sums.setdefault((labels, time_ns // QUARTER_NS), Sums()).merge(added)

@@ -1,0 +1,1 @@
+"""Capture: the usage that reaches OpenAI's client, whatever way it is called."""

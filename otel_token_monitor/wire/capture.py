@@ -1,0 +1,274 @@
+"""Standing inside OpenAI's client: below its resources, above the network.
+
+`request` sees each call begin, and its errors, timeouts and cancellation; `_process_response` each
+response, whatever the way of calling. Both are methods of the client's two base classes. Some
+instrumentations replace `request` on a class above those: what they wrapped is wrapped again, from
+outside, and one request seen twice is told by its options. What was wrapped stays wrapped, and
+does nothing while no capture is active: others may have wrapped it since.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import logging
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final
+
+from otel_token_monitor.wire.asking import asking, keep_back
+from otel_token_monitor.wire.boundary import faults
+from otel_token_monitor.wire.exchange import Exchange
+from otel_token_monitor.wire.replies import read_whole
+from otel_token_monitor.wire.taps import tap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from otel_token_monitor.dialects.providers import ProviderHosts
+    from otel_token_monitor.spans.processor import TokenSpanProcessor
+    from otel_token_monitor.wire.asking import StreamUsage
+
+__all__ = ["Capture"]
+
+_log = logging.getLogger("otel_token_monitor")
+
+_BASES: Final = {"SyncAPIClient": False, "AsyncAPIClient": True}
+_NEEDED: Final = {"options", "response", "stream"}
+_OURS: Final = "_otel_token_monitor_wrapped"
+
+_current: ContextVar[Exchange | None] = ContextVar("otel_token_monitor_exchange", default=None)
+_active: Capture | None = None
+
+
+class Capture:
+    """Observes the requests of all of OpenAI's clients in this process, while it is on.
+
+    `hosts` are names for providers by their address; `stream_usage` says whether servers are asked
+    for the usage of streams whose caller did not: see `asking`.
+    """
+
+    def __init__(
+        self, processor: TokenSpanProcessor, hosts: ProviderHosts, stream_usage: StreamUsage
+    ) -> None:
+        self._processor = processor
+        self._hosts = hosts
+        self._stream_usage = stream_usage
+
+    def on(self) -> bool:
+        """Begin; whether it could: False without openai, or with one that is built otherwise."""
+        global _active  # noqa: PLW0603 - one capture a process
+        client = _client_module()
+        if client is None:
+            return False
+        for name, asynchronous in _BASES.items():
+            base = getattr(client, name)
+            _wrap(base, "_process_response", asynchronous=asynchronous)
+            for kind in (base, *_subclasses(base)):
+                if "request" in vars(kind):
+                    _wrap(kind, "request", asynchronous=asynchronous)
+        faults.note = self._processor.complain
+        _active = self
+        return True
+
+    def off(self) -> None:
+        """End: what has begun is still observed."""
+        global _active  # noqa: PLW0603 - one capture a process
+        if _active is self:
+            _active = None
+
+    # What the wrappers do. None of it may raise.
+
+    def begin(
+        self, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Exchange | None, tuple[Any, ...], dict[str, Any]]:
+        """The exchange that begins, None if it is seen already; and what to call the client with."""
+        try:
+            options = args[1] if len(args) > 1 else kwargs["options"]
+            outer = _current.get()
+            if outer is not None and outer.options is options:
+                return None, args, kwargs
+            streams = bool(args[2] if len(args) > 2 else kwargs.get("stream"))  # noqa: PLR2004
+            exchange = Exchange(self._processor, options, streams=streams)
+            if exchange.done:
+                return None, args, kwargs
+            exchange.meet(client.base_url)
+            if streams:
+                asked = asking(options, client, exchange.endpoint, self._stream_usage, self._hosts)
+                if asked is not None:
+                    exchange.options = asked
+                    exchange.asked = True
+                    if len(args) > 1:
+                        args = (args[0], asked, *args[2:])
+                    else:
+                        kwargs = {**kwargs, "options": asked}
+        except Exception:  # noqa: BLE001 - the boundary: see `boundary`
+            faults.note()
+            return None, args, kwargs
+        return exchange, args, kwargs
+
+
+def _receive(exchange: Exchange, kwargs: dict[str, Any], *, asynchronous: bool) -> None:
+    """See a response: its body is there, or it is read as the caller reads it."""
+    try:
+        response = kwargs["response"]
+        exchange.meet(response.request.url)
+        if "_content" not in vars(response):
+            tap(exchange, response, asynchronous=asynchronous)
+        elif exchange.streams:
+            exchange.streamed(read_whole(response.content), complete=True)
+        else:
+            exchange.replied(read_whole(response.content))
+    except Exception:  # noqa: BLE001 - the boundary: see `boundary`
+        faults.note()
+
+
+def _hand_out(exchange: Exchange, result: Any, *, asynchronous: bool) -> None:
+    """See what the caller gets: of a stream, without the chunk that it did not ask for."""
+    if exchange.asked and hasattr(result, "_iterator"):
+        keep_back(result, asynchronous=asynchronous)
+
+
+def _fail(exchange: Exchange, error: BaseException) -> None:
+    try:
+        exchange.failed(error)
+    except Exception:  # noqa: BLE001 - the boundary: see `boundary`
+        faults.note()
+
+
+def _leave(token: Any) -> None:
+    try:
+        _current.reset(token)
+    except ValueError:
+        # A coroutine that was left is closed by whoever finds it, in another context.
+        return
+
+
+def _sync_request(original: Any) -> Callable[..., Any]:
+    def request(self: Any, *args: Any, **kwargs: Any) -> Any:
+        bound = original.__get__(self, type(self))
+        capture = _active
+        if capture is None:
+            return bound(*args, **kwargs)
+        exchange, args, kwargs = capture.begin(self, args, kwargs)
+        if exchange is None:
+            return bound(*args, **kwargs)
+        token = _current.set(exchange)
+        try:
+            return bound(*args, **kwargs)
+        except BaseException as error:
+            _fail(exchange, error)
+            raise
+        finally:
+            _leave(token)
+
+    return request
+
+
+def _async_request(original: Any) -> Callable[..., Any]:
+    async def request(self: Any, *args: Any, **kwargs: Any) -> Any:
+        bound = original.__get__(self, type(self))
+        capture = _active
+        if capture is None:
+            return await bound(*args, **kwargs)
+        exchange, args, kwargs = capture.begin(self, args, kwargs)
+        if exchange is None:
+            return await bound(*args, **kwargs)
+        token = _current.set(exchange)
+        try:
+            return await bound(*args, **kwargs)
+        except BaseException as error:
+            _fail(exchange, error)
+            raise
+        finally:
+            _leave(token)
+
+    return request
+
+
+def _sync_process(original: Any) -> Callable[..., Any]:
+    def _process_response(self: Any, *args: Any, **kwargs: Any) -> Any:
+        bound = original.__get__(self, type(self))
+        exchange = _current.get()
+        if exchange is None or exchange.done:
+            return bound(*args, **kwargs)
+        _receive(exchange, kwargs, asynchronous=False)
+        result = bound(*args, **kwargs)
+        _hand_out(exchange, result, asynchronous=False)
+        return result
+
+    return _process_response
+
+
+def _async_process(original: Any) -> Callable[..., Any]:
+    async def _process_response(self: Any, *args: Any, **kwargs: Any) -> Any:
+        bound = original.__get__(self, type(self))
+        exchange = _current.get()
+        if exchange is None or exchange.done:
+            return await bound(*args, **kwargs)
+        _receive(exchange, kwargs, asynchronous=True)
+        result = await bound(*args, **kwargs)
+        _hand_out(exchange, result, asynchronous=True)
+        return result
+
+    return _process_response
+
+
+_WRAPPERS: Final = {
+    ("request", False): _sync_request,
+    ("request", True): _async_request,
+    ("_process_response", False): _sync_process,
+    ("_process_response", True): _async_process,
+}
+
+
+def _wrap(kind: type[Any], name: str, *, asynchronous: bool) -> None:
+    original = vars(kind)[name]
+    if _is_ours(original):
+        return
+    wrapper = _WRAPPERS[name, asynchronous](original)
+    functools.update_wrapper(wrapper, original)
+    setattr(wrapper, _OURS, True)
+    setattr(kind, name, wrapper)
+
+
+def _is_ours(method: Any) -> bool:
+    """Whether a method, or what it wraps, is one of our wrappers."""
+    while method is not None:
+        if _OURS in getattr(method, "__dict__", {}):
+            return True
+        method = getattr(method, "__wrapped__", None)
+    return False
+
+
+def _subclasses(kind: type[Any]) -> Iterator[type[Any]]:
+    for subclass in type.__subclasses__(kind):
+        yield subclass
+        yield from _subclasses(subclass)
+
+
+def _client_module() -> Any:
+    """The module of OpenAI's base clients; None if there is none, or it is built otherwise."""
+    try:
+        module = importlib.import_module("openai._base_client")
+    except ImportError:
+        return None
+    openai = importlib.import_module("openai")
+    try:
+        for name in _BASES:
+            kind = getattr(module, name)
+            given = inspect.signature(vars(kind)["_process_response"]).parameters
+            if (
+                not set(given) >= _NEEDED
+                or "options" not in inspect.signature(vars(kind)["request"]).parameters
+            ):
+                raise KeyError(name)
+    except (AttributeError, KeyError):
+        _log.warning(
+            "otel_token_monitor does not know how the client of openai %s is built, so usage that "
+            "no span carries is not captured: use a version from 1.0 to 3.x, or upgrade "
+            "otel-token-monitor",
+            getattr(openai, "__version__", "of an unknown version"),
+        )
+        return None
+    return module

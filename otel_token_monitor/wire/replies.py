@@ -1,0 +1,303 @@
+"""What is read of a response's body while it passes: its usage, its id, and how much text came.
+
+A body is JSON, or a stream of server-sent events; its first bytes tell, for content types are
+missing or wrong now and then. Nothing is kept of it but what `Reply` has, and, until it is whole,
+a body or an event that is being received.
+"""
+
+from __future__ import annotations
+
+import json
+from enum import Enum
+from typing import Any, Final
+
+import msgspec
+
+__all__ = ["MAX_BUFFERED", "Reply", "ReplyReader", "read_whole"]
+
+MAX_BUFFERED: Final = 64 * 1024 * 1024
+"""Of a body, or an event, that is larger than this (bytes), the usage is not read."""
+
+# A second, slower reader takes what the fast one refuses (NaN, UTF-16), up to this size (bytes).
+_MAX_SLOW: Final = 1024 * 1024
+
+_EVENT_FIELDS: Final = (b"data:", b"event:", b"id:", b"retry:", b":")
+_LONGEST_FIELD: Final = max(map(len, _EVENT_FIELDS))
+_SPACE: Final = b" \t\r\n"
+_BOM: Final = b"\xef\xbb\xbf"
+
+_TERMINAL: Final = frozenset(
+    {
+        "error",
+        "response.cancelled",
+        "response.completed",
+        "response.failed",
+        "response.incomplete",
+    }
+)
+_DONE: Final = b"[DONE]"
+# Steps tell their share of the usage that their run tells in the end.
+_STEP: Final = "thread.run.step"
+
+
+class _Kind(Enum):
+    """What a body is; OTHER is neither JSON nor events: speech, a file."""
+
+    UNKNOWN = "unknown"
+    JSON = "json"
+    EVENTS = "events"
+    OTHER = "other"
+
+
+class _Body(msgspec.Struct):
+    """Of a whole body, and of what some events carry: the rest is skipped unread."""
+
+    id: Any = None
+    model: Any = None
+    object: Any = None
+    status: Any = None
+    usage: Any = None
+
+
+class _Delta(msgspec.Struct):
+    content: Any = None
+    refusal: Any = None
+    reasoning: Any = None
+    reasoning_content: Any = None
+    tool_calls: Any = None
+
+
+class _Choice(msgspec.Struct):
+    delta: _Delta | None = None
+    text: Any = None
+    finish_reason: Any = None
+
+
+class _Event(_Body):
+    type: Any = None
+    choices: list[_Choice] | None = None
+    delta: Any = None
+    response: _Body | None = None
+
+
+class _OddEvent(_Body):
+    """An event whose other fields are not of the types that they should be."""
+
+    type: Any = None
+
+
+_whole = msgspec.json.Decoder(_Body)
+_event = msgspec.json.Decoder(_Event)
+_odd_event = msgspec.json.Decoder(_OddEvent)
+
+
+class Reply:
+    """What a body has told so far.
+
+    `usage` is as the server sent it, unchecked; `final`: nothing that comes can change it.
+    `text_bytes` is the size of the text that streamed, in UTF-8.
+    """
+
+    __slots__ = ("final", "is_list", "model", "response_id", "status", "text_bytes", "usage")
+
+    def __init__(self) -> None:
+        self.usage: Any = None
+        self.response_id: str | None = None
+        self.model: str | None = None
+        self.status: str | None = None
+        self.is_list = False
+        self.final = False
+        self.text_bytes = 0
+
+    def note(self, body: _Body) -> None:
+        """Take over what a body, or the part of an event that stands for one, says."""
+        if isinstance(body.id, str) and body.id:
+            self.response_id = body.id
+        if isinstance(body.model, str) and body.model:
+            self.model = body.model
+        if isinstance(body.status, str):
+            self.status = body.status
+        if body.usage is not None:
+            self.usage = body.usage
+
+
+def read_whole(content: bytes) -> Reply:
+    """What a whole body says, if it is JSON or events; else an empty reply."""
+    reader = ReplyReader()
+    reader.feed(content)
+    reader.end()
+    return reader.reply
+
+
+class ReplyReader:
+    """Reads a body as its bytes come by. Nothing that they hold raises anything."""
+
+    __slots__ = ("_data", "_kind", "_parts", "_size", "reply")
+
+    def __init__(self) -> None:
+        self.reply = Reply()
+        self._parts: list[bytes] = []
+        self._size = 0
+        # The lines of the event that is being received, and are its data.
+        self._data: bytes | None = None
+        self._kind = _Kind.UNKNOWN
+
+    def feed(self, chunk: bytes) -> None:
+        """Take in the next bytes."""
+        kind = self._kind
+        if kind is _Kind.EVENTS:
+            self._feed_events(chunk)
+        elif kind is _Kind.JSON:
+            self._keep(chunk)
+        elif kind is _Kind.UNKNOWN:
+            self._feed_first(chunk)
+
+    def end(self) -> None:
+        """Take in that nothing more comes."""
+        rest = b"".join(self._parts)
+        self._parts = []
+        if self._kind is _Kind.EVENTS:
+            self._line(rest)
+            self._line(b"")
+        elif self._kind is _Kind.JSON and rest:
+            body = _decoded(rest, _whole)
+            if body is not None:
+                self.reply.note(body)
+                self.reply.is_list = body.object == "list"
+                self.reply.final = True
+        self._kind = _Kind.OTHER
+
+    def _feed_first(self, chunk: bytes) -> None:
+        """Find out what kind of body it is."""
+        start = b"".join((*self._parts, chunk)).removeprefix(_BOM).lstrip(_SPACE)
+        self._parts = []
+        if start[:1] == b"{":
+            self._kind = _Kind.JSON
+        elif start.startswith(_EVENT_FIELDS):
+            self._kind = _Kind.EVENTS
+        elif len(start) < _LONGEST_FIELD:
+            self._parts = [start]
+            return
+        else:
+            self._kind = _Kind.OTHER
+        self.feed(start)
+
+    def _feed_events(self, chunk: bytes) -> None:
+        if b"\r" in chunk:
+            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        if b"\n" not in chunk:
+            self._keep(chunk)
+            return
+        *lines, rest = chunk.split(b"\n")
+        if self._parts:
+            lines[0] = b"".join((*self._parts, lines[0]))
+            self._parts = []
+        self._size = 0
+        for line in lines:
+            self._line(line)
+        if rest:
+            self._keep(rest)
+
+    def _keep(self, chunk: bytes) -> None:
+        self._size += len(chunk)
+        if self._size <= MAX_BUFFERED:
+            self._parts.append(chunk)
+        else:
+            # Too large to be kept: what it would have told stays unknown.
+            self._parts = []
+
+    def _line(self, line: bytes) -> None:
+        if line[:5] == b"data:":
+            data = line[5:].lstrip(b" ")
+            self._data = data if self._data is None else b"\n".join((self._data, data))
+        elif not line and self._data is not None:
+            data, self._data = self._data, None
+            self._dispatch(data)
+
+    def _dispatch(self, data: bytes) -> None:
+        reply = self.reply
+        if data.startswith(_DONE):
+            reply.final = True
+            return
+        try:
+            event = _event.decode(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            odd = _decoded(data, _odd_event)
+            if odd is not None:
+                _note_event(reply, odd)
+            return
+        _note_event(reply, event)
+        if event.response is not None:
+            reply.note(event.response)
+        if event.choices is not None:
+            if event.usage is not None:
+                # The usage comes beside no choice at all, or beside the end of one; what comes
+                # beside each chunk, as from servers that count as they go, is not final.
+                reply.final = not event.choices or any(
+                    choice.finish_reason is not None for choice in event.choices
+                )
+            for choice in event.choices:
+                reply.text_bytes += _text_bytes(choice)
+        elif isinstance(event.delta, str) and "audio.delta" not in str(event.type):
+            reply.text_bytes += _size_of(event.delta)
+
+
+def _note_event(reply: Reply, event: _Event | _OddEvent) -> None:
+    kind = event.type
+    if event.object == _STEP:
+        return
+    if isinstance(kind, str) and kind.startswith("response."):
+        # The id of an item may stand where a response's would; the response is within.
+        event.id = None
+    reply.note(event)
+    if (kind in _TERMINAL if isinstance(kind, str) else event.object == "thread.run") or (
+        event.usage is not None and isinstance(kind, str)
+    ):
+        reply.final = True
+
+
+def _text_bytes(choice: _Choice) -> int:
+    delta = choice.delta
+    if delta is None:
+        return _size_of(choice.text)
+    size = _size_of(delta.content)
+    if delta.tool_calls is not None:
+        size += _size_within(delta.tool_calls)
+    return (
+        size
+        + _size_of(delta.refusal)
+        + (_size_of(delta.reasoning_content) or _size_of(delta.reasoning))
+    )
+
+
+def _size_of(text: object) -> int:
+    if not isinstance(text, str):
+        return 0
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+def _size_within(calls: object) -> int:
+    """The size of the names and arguments of calls of tools."""
+    size = 0
+    for call in calls if isinstance(calls, list) else ():
+        function = call.get("function") if isinstance(call, dict) else None
+        if isinstance(function, dict):
+            size += _size_of(function.get("name")) + _size_of(function.get("arguments"))
+    return size
+
+
+def _decoded(data: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
+    """A body or event; None if it is no JSON object."""
+    try:
+        return decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        if len(data) > _MAX_SLOW:
+            return None
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(found, dict):
+        return None
+    fields = decoder.type.__struct_fields__
+    return decoder.type(**{name: found[name] for name in fields if name in found})
