@@ -83,6 +83,8 @@ _GROUPS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
         "How calls are seen and counted.",
         {
             "instrumentation": ...,
+            "capture": ...,
+            "stream_usage": ...,
             "provider_hosts": {"llm-gateway.internal": "openai"},
             "inbound_projects": ["search", "support"],
             "max_label_sets": ...,

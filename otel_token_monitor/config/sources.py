@@ -30,6 +30,8 @@ VARIABLES: Final = {
     "port": "OTEL_EXPORTER_PROMETHEUS_PORT",
     "serve": "TOKEN_SERVE",
     "instrumentation": "TOKEN_INSTRUMENTATION",
+    "capture": "TOKEN_CAPTURE",
+    "stream_usage": "TOKEN_STREAM_USAGE",
     "max_label_sets": "TOKEN_MAX_LABEL_SETS",
     "histograms": "TOKEN_HISTOGRAMS",
     "drain_interval": "TOKEN_DRAIN_INTERVAL",

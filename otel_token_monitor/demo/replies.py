@@ -12,7 +12,7 @@ import re
 import struct
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 Json = dict[str, Any]
@@ -192,52 +192,6 @@ def chat(request: Json, response_id: str | None, usage: UsageMaker) -> Json:
 def with_usage(body: Json, usage: Json | None) -> Json:
     """The body with the usage; without the key if there is none."""
     return body if usage is None else {**body, "usage": usage}
-
-
-def chat_deltas(message: Json) -> Iterator[Json]:
-    """The deltas that add up to an assistant's message."""
-    yield {"role": "assistant", "content": None if "tool_calls" in message else "", "refusal": None}
-    for index, call in enumerate(message.get("tool_calls", [])):
-        function = call["function"]
-        yield {"tool_calls": [{**call, "index": index, "function": {**function, "arguments": ""}}]}
-        rest = {"index": index, "function": {"arguments": function["arguments"]}}
-        yield {"tool_calls": [rest]}
-    for piece in pieces(message["content"] or ""):
-        yield {"content": piece}
-
-
-def chat_choice_chunks(choice: Json) -> Iterator[Json]:
-    """The ``choices`` entries of the chunks that stream one choice, the finish reason last."""
-    for delta in chat_deltas(choice["message"]):
-        yield {"index": choice["index"], "delta": delta, "finish_reason": None}
-    yield {"index": choice["index"], "delta": {}, "finish_reason": choice["finish_reason"]}
-
-
-def text_choice_chunks(choice: Json) -> Iterator[Json]:
-    """The same for one choice of a text completion."""
-    for piece in pieces(choice["text"]):
-        yield {**choice, "text": piece, "finish_reason": None}
-    yield {**choice, "text": ""}
-
-
-def completion_stream(request: Json, body: Json) -> Iterator[str]:
-    """The events that stream a chat or text completion, ending in ``[DONE]``.
-
-    With ``stream_options.include_usage`` each chunk carries ``usage: null`` and one more, without
-    choices, the usage; a body without usage streams none at all.
-    """
-    chatting = body["object"] == "chat.completion"
-    base = {**body, "object": "chat.completion.chunk" if chatting else body["object"]}
-    usage = base.pop("usage", None)
-    if not (request.get("stream_options") or {}).get("include_usage"):
-        usage = None
-    nulled = base if usage is None else {**base, "usage": None}
-    for choice in body["choices"]:
-        for part in chat_choice_chunks(choice) if chatting else text_choice_chunks(choice):
-            yield f"data: {json.dumps({**nulled, 'choices': [part]})}\n\n"
-    if usage is not None:
-        yield f"data: {json.dumps({**base, 'choices': [], 'usage': usage})}\n\n"
-    yield "data: [DONE]\n\n"
 
 
 # --- text completions and embeddings --------------------------------------------------------

@@ -1,7 +1,7 @@
-"""Calls whose usage comes later, to whoever fetches their response: counted once, by whichever process.
+"""Calls whose usage comes later, to whoever fetches their response.
 
-Such a call is a request at once. The first that fetches its usage completes its record; nobody
-within a day, and it stays without. Both belong to the time when the call was recorded.
+Such a call is a request at once. The first that fetches its usage, in whichever process, completes
+its record; nobody within a day, and it stays without. Both count when the call was recorded.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ _EXPECT: Final = (
     "SELECT response_id, time_ns, nonce, label_set_id FROM record WHERE time_ns = ? AND nonce = ?"
 )
 _RETURNING: Final = (
-    " RETURNING time_ns, nonce, (SELECT project FROM label_set l WHERE l.id = label_set_id), "
+    "RETURNING time_ns, nonce, (SELECT project FROM label_set l WHERE l.id = label_set_id), "
     "(SELECT provider FROM label_set l WHERE l.id = label_set_id), "
     "(SELECT model FROM label_set l WHERE l.id = label_set_id), "
     "(SELECT endpoint FROM label_set l WHERE l.id = label_set_id)"
 )
-_COMPLETE: Final = "DELETE FROM background WHERE response_id = ?" + _RETURNING
-_GIVE_UP: Final = "DELETE FROM background WHERE time_ns < ?" + _RETURNING
+_COMPLETE: Final = f"DELETE FROM background WHERE response_id = ? {_RETURNING}"  # noqa: S608 - a literal
+_GIVE_UP: Final = f"DELETE FROM background WHERE time_ns < ? {_RETURNING}"  # noqa: S608 - a literal
 _TOLD: Final = ", ".join(f"{part} = ?" for part in TokenUsage._fields)
 _SET_USAGE: Final = (
     f"UPDATE record SET {_TOLD}, cost_nanousd = ?, response_model = ? "  # noqa: S608 - names of fields
@@ -53,12 +53,11 @@ def complete(
 ) -> None:
     """Complete the records of calls that were waited for, and add their usage to the sums."""
     for told in polled:
-        for time_ns, nonce, *labels in connection.execute(
-            _COMPLETE, (told.response_id,)
-        ).fetchall():
-            usage = told.usage
-            if usage is None:
-                continue
+        usage = told.usage
+        if usage is None:
+            continue
+        waiting = connection.execute(_COMPLETE, (told.response_id,)).fetchall()
+        for time_ns, nonce, *labels in waiting:
             place = time_ns, nonce
             connection.execute(_SET_USAGE, (*usage, told.cost_nanousd, told.response_model, *place))
             added = Sums.of([told._replace(duration_ns=None, first_token_ns=None)])

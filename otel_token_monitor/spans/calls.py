@@ -62,8 +62,9 @@ class ImpliedRecord(UsageRecord):
 
 @dataclass(slots=True)
 class Call:
-    """One account of a call: a span's, that of who logged it by hand (`told`), or of who observed
-    it below the client (`observed`).
+    """One account of a call.
+
+    A span's, that of who logged it by hand (`told`), or what was `observed` below the client.
     """
 
     stamp: Stamp

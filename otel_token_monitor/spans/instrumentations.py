@@ -70,9 +70,9 @@ def switch_on(choice: str, provider: TracerProvider | None) -> SwitchedOn | None
     Prompts are not captured, unless the environment asks for it. Raises InstrumentationError if
     the chosen one is not installed, or does not support the installed openai.
     """
-    if choice in {"none", "wire"} or (
-        choice == "auto" and (_client_is_instrumented() or not _has_openai())
-    ):
+    if choice in {"none", "wire"}:
+        return None
+    if choice == "auto" and (_client_is_instrumented() or not _has_openai()):
         return None
     known = _KNOWN["traceloop" if choice == "auto" else choice]
     try:

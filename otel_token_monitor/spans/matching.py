@@ -90,6 +90,11 @@ class _Group:
         return [call for call in self.calls if call.told is None]
 
     @property
+    def is_told(self) -> bool:
+        """Whether more is known of it than what was observed: that is no duplicate."""
+        return any(call.observed is None for call in self.calls)
+
+    @property
     def usage_key(self) -> tuple[int, int] | None:
         return next((key for call in self.calls if (key := call.usage_key)), None)
 
@@ -148,7 +153,7 @@ class Matcher:
         if group is None:
             group = self._begin(call, now)
         else:
-            self.duplicates += 1
+            self.duplicates += call.observed is None and group.is_told
             if call.told is not None:
                 self._unclaimed.remove(group, group.calls)
                 group.expects_hand = False

@@ -34,7 +34,10 @@ __all__ = ["Capture"]
 _log = logging.getLogger("otel_token_monitor")
 
 _BASES: Final = {"SyncAPIClient": False, "AsyncAPIClient": True}
-_NEEDED: Final = {"options", "response", "stream"}
+_NEEDED: Final = {
+    "request": {"options"},
+    "_process_response": {"options", "response", "stream"},
+}
 _OURS: Final = "_otel_token_monitor_wrapped"
 
 _current: ContextVar[Exchange | None] = ContextVar("otel_token_monitor_exchange", default=None)
@@ -82,17 +85,16 @@ class Capture:
     def begin(
         self, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[Exchange | None, tuple[Any, ...], dict[str, Any]]:
-        """The exchange that begins, None if it is seen already; and what to call the client with."""
+        """The exchange that begins, None if there is none to see; and what to call it with."""
         try:
             options = args[1] if len(args) > 1 else kwargs["options"]
             outer = _current.get()
             if outer is not None and outer.options is options:
                 return None, args, kwargs
             streams = bool(args[2] if len(args) > 2 else kwargs.get("stream"))  # noqa: PLR2004
-            exchange = Exchange(self._processor, options, streams=streams)
+            exchange = Exchange(self._processor, client.base_url, options, streams=streams)
             if exchange.done:
                 return None, args, kwargs
-            exchange.meet(client.base_url)
             if streams:
                 asked = asking(options, client, exchange.endpoint, self._stream_usage, self._hosts)
                 if asked is not None:
@@ -112,7 +114,6 @@ def _receive(exchange: Exchange, kwargs: dict[str, Any], *, asynchronous: bool) 
     """See a response: its body is there, or it is read as the caller reads it."""
     try:
         response = kwargs["response"]
-        exchange.meet(response.request.url)
         if "_content" not in vars(response):
             tap(exchange, response, asynchronous=asynchronous)
         elif exchange.streams:
@@ -253,22 +254,21 @@ def _client_module() -> Any:
         module = importlib.import_module("openai._base_client")
     except ImportError:
         return None
-    openai = importlib.import_module("openai")
-    try:
-        for name in _BASES:
-            kind = getattr(module, name)
-            given = inspect.signature(vars(kind)["_process_response"]).parameters
-            if (
-                not set(given) >= _NEEDED
-                or "options" not in inspect.signature(vars(kind)["request"]).parameters
-            ):
-                raise KeyError(name)
-    except (AttributeError, KeyError):
-        _log.warning(
-            "otel_token_monitor does not know how the client of openai %s is built, so usage that "
-            "no span carries is not captured: use a version from 1.0 to 3.x, or upgrade "
-            "otel-token-monitor",
-            getattr(openai, "__version__", "of an unknown version"),
-        )
-        return None
-    return module
+    if all(_is_known(getattr(module, name, None)) for name in _BASES):
+        return module
+    _log.warning(
+        "otel_token_monitor does not know how the client of openai %s is built, so usage that no "
+        "span carries is not captured: use a version from 1.0 to 3.x, or upgrade "
+        "otel-token-monitor",
+        getattr(importlib.import_module("openai"), "__version__", "of an unknown version"),
+    )
+    return None
+
+
+def _is_known(base: Any) -> bool:
+    """Whether a base client has the places where capture stands."""
+    methods = getattr(base, "__dict__", {})
+    return all(
+        name in methods and needed <= set(inspect.signature(methods[name]).parameters)
+        for name, needed in _NEEDED.items()
+    )

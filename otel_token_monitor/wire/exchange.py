@@ -23,7 +23,7 @@ _HTTPS: Final = 443
 class Exchange:
     """What is known of one request while it is under way.
 
-    `options` are those that the client was given. Each exchange is observed at most once: whatever
+    `server` is the client's base URL, `options` those that it was given. Each exchange is observed at most once: whatever
     ends it first. All times are UTC, in nanoseconds.
     """
 
@@ -40,7 +40,9 @@ class Exchange:
         "streams",
     )
 
-    def __init__(self, processor: TokenSpanProcessor, options: Any, *, streams: bool) -> None:
+    def __init__(
+        self, processor: TokenSpanProcessor, server: Any, options: Any, *, streams: bool
+    ) -> None:
         self._processor = processor
         self.options = options
         self.streams = streams
@@ -49,7 +51,8 @@ class Exchange:
         self._place = place_of(options.url)
         self._request: Any = options.json_data
         self._is_get = options.method.lower() == "get"
-        self._host = ""
+        # As the client was given it: a proxy or a transport may lead elsewhere.
+        self._host = f"{server.host}:{server.port or _HTTPS}"
         self._stamp: Stamp | None = None
         self._done = not self._place.counts or (self._is_get and not self._may_be_polled)
         if self._place.is_call and not self._is_get and not self._done:
@@ -69,10 +72,6 @@ class Exchange:
     def _may_be_polled(self) -> bool:
         return self._place.has_id and self._place.endpoint.startswith(tuple(POLLED))
 
-    def meet(self, url: Any) -> None:
-        """Note which server it is: `url` is the request's, as the HTTP client has it."""
-        self._host = f"{url.host}:{url.port or _HTTPS}"
-
     def failed(self, error: BaseException) -> None:
         """Observe that no response came, or one that refuses; if it was a call at all."""
         if self._done:
@@ -80,9 +79,6 @@ class Exchange:
         self._done = True
         observation = None
         if self._place.is_call and not self._is_get:
-            url = getattr(getattr(error, "request", None), "url", None)
-            if url is not None:
-                self.meet(url)
             observation = self._observation(
                 None, unmetered=_why(error), error_type=type(error).__name__
             )
@@ -94,11 +90,11 @@ class Exchange:
             return
         self._done = True
         fetched = self._fetched(reply)
-        if (reply.usage is None and (fetched or not self._place.is_call)) or (
-            fetched and reply.is_list
-        ):
-            observation = None
-        else:
+        if fetched and reply.is_list:
+            # It tells of calls that were counted when they were made.
+            reply.usage = None
+        observation = None
+        if reply.usage is not None or (self._place.is_call and not fetched):
             observation = self._observation(
                 reply,
                 unmetered=None if reply.usage is not None else "no_usage",

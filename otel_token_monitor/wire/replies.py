@@ -28,7 +28,6 @@ _BOM: Final = b"\xef\xbb\xbf"
 
 _TERMINAL: Final = frozenset(
     {
-        "error",
         "response.cancelled",
         "response.completed",
         "response.failed",
@@ -250,10 +249,11 @@ def _note_event(reply: Reply, event: _Event | _OddEvent) -> None:
         # The id of an item may stand where a response's would; the response is within.
         event.id = None
     reply.note(event)
-    if (kind in _TERMINAL if isinstance(kind, str) else event.object == "thread.run") or (
-        event.usage is not None and isinstance(kind, str)
-    ):
-        reply.final = True
+    if isinstance(kind, str):
+        ends = kind in _TERMINAL or event.usage is not None
+    else:
+        ends = event.object == "thread.run" and event.usage is not None
+    reply.final = reply.final or ends
 
 
 def _text_bytes(choice: _Choice) -> int:

@@ -549,7 +549,8 @@ async def make_all(question: Json, mode: str) -> Json:
             client = Client(question["server"], asynchronous=asynchronous)
             usage = usage_for(name, 0 if question.get("alike") else number)
             with project(f"{mode} {name}"):
-                received[f"{mode} {name}"] = await make(name, client, {"x-demo-usage": usage})
+                got = await make(name, client, {"x-demo-usage": usage})
+                received[f"{mode} {name}"] = {**got, "sent": json.loads(usage)}
             await client.close()
     return received
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.unit.config.loading import Write
 
 
-INSTRUMENTATION = "one of auto, traceloop, official, openinference, none"
+INSTRUMENTATION = "one of auto, traceloop, official, openinference, wire, none"
 PROJECTS = "project names, comma-separated or as a list, each of 1 to 128 printable characters"
 HOSTS = (
     "a mapping of host[:port] patterns to providers, such as gateway.corp=openai,127.0.0.1:*=openai"
