@@ -131,14 +131,17 @@ def read_whole(content: bytes) -> Reply:
 class ReplyReader:
     """Reads a body as its bytes come by. Nothing that they hold raises anything."""
 
-    __slots__ = ("_data", "_kind", "_parts", "_size", "reply")
+    __slots__ = ("_after_cr", "_data", "_data_size", "_kind", "_parts", "_size", "reply")
 
     def __init__(self) -> None:
         self.reply = Reply()
         self._parts: list[bytes] = []
         self._size = 0
         # The lines of the event that is being received, and are its data.
-        self._data: bytes | None = None
+        self._data: list[bytes] = []
+        self._data_size = 0
+        # Whether the last byte was a CR: an LF that follows belongs to it.
+        self._after_cr = False
         self._kind = _Kind.UNKNOWN
 
     def feed(self, chunk: bytes) -> None:
@@ -168,21 +171,27 @@ class ReplyReader:
 
     def _feed_first(self, chunk: bytes) -> None:
         """Find out what kind of body it is."""
-        start = b"".join((*self._parts, chunk)).removeprefix(_BOM).lstrip(_SPACE)
+        begun = b"".join((*self._parts, chunk))
+        start = begun.removeprefix(_BOM).lstrip(_SPACE)
         self._parts = []
         if start[:1] == b"{":
             self._kind = _Kind.JSON
         elif start.startswith(_EVENT_FIELDS):
             self._kind = _Kind.EVENTS
         elif len(start) < _LONGEST_FIELD:
-            self._parts = [start]
+            # One space stands for any: servers send them for minutes, to keep a connection.
+            self._parts = [begun if begun == _BOM[: len(begun)] else b" " + start]
             return
         else:
             self._kind = _Kind.OTHER
         self.feed(start)
 
     def _feed_events(self, chunk: bytes) -> None:
+        if self._after_cr and chunk:
+            chunk = chunk.removeprefix(b"\n")
+            self._after_cr = False
         if b"\r" in chunk:
+            self._after_cr = chunk.endswith(b"\r")
             chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         if b"\n" not in chunk:
             self._keep(chunk)
@@ -207,11 +216,14 @@ class ReplyReader:
 
     def _line(self, line: bytes) -> None:
         if line[:5] == b"data:":
-            data = line[5:].lstrip(b" ")
-            self._data = data if self._data is None else b"\n".join((self._data, data))
-        elif not line and self._data is not None:
-            data, self._data = self._data, None
-            self._dispatch(data)
+            self._data_size += len(line)
+            self._data.append(line[5:].lstrip(b" "))
+            if self._data_size > MAX_BUFFERED:
+                self._data = []
+        elif not line:
+            data, self._data, self._data_size = self._data, [], 0
+            if data:
+                self._dispatch(b"\n".join(data))
 
     def _dispatch(self, data: bytes) -> None:
         reply = self.reply
