@@ -6,7 +6,7 @@ import zlib
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
     from starlette.responses import Response
 
@@ -15,7 +15,7 @@ __all__ = ["HUGE_BYTES", "Form"]
 HUGE_BYTES: Final = 20_000_000
 
 # What is written before all other fields, and so before the usage.
-_FIELDS: Final = {
+_FIELDS: Final[dict[str, Callable[[], bytes]]] = {
     "huge": lambda: b'"padding": "' + b"x" * HUGE_BYTES + b'", ',
     "latin1": lambda: b'"note": "caf\xe9", ',
     "nan": lambda: b'"score": NaN, ',
@@ -46,8 +46,9 @@ class Form:
         if "no-content-type" in self._names and "content-type" in response.headers:
             del response.headers["content-type"]
         if hasattr(response, "body"):
+            encoder = self._encoder()
             whole = self._altered(bytes(response.body))
-            response.body = b"".join((*self._compressed([whole]),))
+            response.body = whole if encoder is None else encoder.compress(whole) + encoder.flush()
             response.headers["content-length"] = str(len(response.body))
 
     def events(self, chunks: Iterable[str]) -> Iterator[bytes]:
@@ -63,23 +64,19 @@ class Form:
 
     async def sent(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """The chunks of a stream as they are sent: each can be read when it has arrived."""
-        if self._encoding is None:
-            async for chunk in chunks:
-                yield chunk
-            return
-        encoder = zlib.compressobj(wbits=_ENCODINGS[self._encoding])
+        encoder = self._encoder()
         async for chunk in chunks:
-            yield encoder.compress(chunk) + encoder.flush(zlib.Z_SYNC_FLUSH)
-        yield encoder.flush()
+            if encoder is None:
+                yield chunk
+            else:
+                yield encoder.compress(chunk) + encoder.flush(zlib.Z_SYNC_FLUSH)
+        if encoder is not None:
+            yield encoder.flush()
 
-    def _compressed(self, parts: Iterable[bytes]) -> Iterator[bytes]:
+    def _encoder(self) -> zlib._Compress | None:
         if self._encoding is None:
-            yield from parts
-            return
-        encoder = zlib.compressobj(wbits=_ENCODINGS[self._encoding])
-        for part in parts:
-            yield encoder.compress(part)
-        yield encoder.flush()
+            return None
+        return zlib.compressobj(wbits=_ENCODINGS[self._encoding])
 
     def _altered(self, body: bytes) -> bytes:
         for name in self._names:

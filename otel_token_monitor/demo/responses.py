@@ -105,11 +105,11 @@ def response_events(body: Json) -> Iterator[Json]:
     started = unfinished(body, "in_progress")
     for name in ("created", "in_progress"):
         yield {"type": f"response.{name}", "response": started}
-    [item] = body["output"]
-    fresh = {**item, "status": "in_progress", "content": []}
-    yield {"type": "response.output_item.added", "output_index": 0, "item": fresh}
-    yield from part_events(item)
-    yield {"type": "response.output_item.done", "output_index": 0, "item": item}
+    for item in body["output"]:  # one, or none if it was cancelled
+        fresh = {**item, "status": "in_progress", "content": []}
+        yield {"type": "response.output_item.added", "output_index": 0, "item": fresh}
+        yield from part_events(item)
+        yield {"type": "response.output_item.done", "output_index": 0, "item": item}
     yield {"type": f"response.{body['status']}", "response": body}
 
 

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import openai
 import pytest
 from pydantic import BaseModel
 
 from otel_token_monitor.demo.server import DemoServer
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 
 Client = Any
 """An openai client, whose answers are too wide unions for tests that know what they asked."""
@@ -29,18 +25,6 @@ class Answer(BaseModel):
     count: int
     share: float
     sure: bool
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[DemoServer]:
-    with DemoServer() as running:
-        yield running
-
-
-@pytest.fixture
-def client(server: DemoServer) -> Iterator[Client]:
-    with openai.OpenAI(base_url=server.base_url, api_key="k", max_retries=0) as made:
-        yield made
 
 
 def test_chat_usage_follows_from_the_request(client: Client) -> None:
@@ -102,6 +86,35 @@ def test_a_stream_ends_in_its_usage(client: Client) -> None:
 def test_a_stream_carries_no_usage_unasked(client: Client) -> None:
     chunks = client.chat.completions.create(model="m", messages=HELLO, stream=True)
     assert {chunk.usage for chunk in chunks} == {None}
+
+
+def streamed(client: Client, **arguments: Any) -> list[Any]:
+    """The data of a streamed chat's chunks, as they were sent."""
+    raw = client.chat.completions.with_raw_response.create(
+        model="m", messages=HELLO, stream=True, **arguments
+    )
+    lines = raw.http_response.read().decode().splitlines()
+    return [json.loads(line[6:]) for line in lines if line.startswith("data: {")]
+
+
+def test_a_stream_without_usage_has_no_place_for_it(client: Client) -> None:
+    assert [chunk for chunk in streamed(client) if "usage" in chunk] == []
+
+
+def test_a_stream_with_usage_has_null_before(client: Client) -> None:
+    chunks = streamed(client, stream_options={"include_usage": True})
+    assert [chunk["usage"] for chunk in chunks[:-1]] == [None] * 5
+
+
+def test_usage_in_each_chunk_grows_to_the_whole(client: Client) -> None:
+    chunks = streamed(client, extra_headers={"x-demo-usage-each": "1"})
+    assert [chunk["usage"]["completion_tokens"] for chunk in chunks] == [0, 1, 2, 3, 4]
+
+
+def test_usage_in_each_chunk_is_repeated_without_choices(client: Client) -> None:
+    options = {"include_usage": True, "continuous_usage_stats": True}
+    *_, before, last = streamed(client, stream_options=options)
+    assert (last["choices"], last["usage"]) == ([], before["usage"])
 
 
 def test_streamed_chat_adds_up(client: Client) -> None:
