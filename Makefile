@@ -9,6 +9,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LOCK := requirements/lock.txt
 UV ?= .venv-uv/bin/uv
+# openai is in the lock file, and its lines before, for tests that put one on PYTHONPATH.
+OPENAI_BEFORE := 1.109.1 2.54.0
+OPENAI_FILES := $(foreach v,$(OPENAI_BEFORE),requirements/openai-$(firstword $(subst ., ,$v)).txt)
+OPENAI_STAMPS := $(OPENAI_FILES:requirements/%.txt=$(VENV)/%/.installed)
 # Extra arguments for `demo`, `stack`, `soak`, `bench` and `lock`.
 ARGS ?=
 
@@ -31,7 +35,7 @@ stack: debian-packages $(STAMP) ## Run it with Prometheus and Alertmanager: see 
 	@$(BIN)/otel-token-monitor demo --stack $(ARGS)
 
 .PHONY: test
-test: debian-packages $(STAMP) ## Check style, types, layers; run the tests; try the wheel
+test: debian-packages $(STAMP) $(OPENAI_STAMPS) ## Check style, types, layers; run the tests; try the wheel
 	$(say) 'ruff format --check'
 	@$(BIN)/ruff format --quiet --check . || { $(BIN)/ruff format --diff --quiet .; exit 1; }
 	$(say) 'ruff check'
@@ -80,6 +84,9 @@ lock: $(UV) ## Bring requirements/ up to date (ARGS=--upgrade for newer versions
 	    --output-file requirements/runtime.txt >/dev/null
 	@sed -n 's/^requires = \["\(.*\)"\]$$/\1/p' pyproject.toml \
 	    | $(COMPILE) - --constraint $(LOCK) --output-file requirements/build.txt >/dev/null
+	@for version in $(OPENAI_BEFORE); do printf 'openai==%s\ntqdm\n' "$$version" \
+	    | $(COMPILE) - --no-deps --output-file "requirements/openai-$${version%%.*}.txt" $(ARGS) \
+	    >/dev/null || exit 1; done
 
 .PHONY: clean
 clean: ## Remove the virtual environment, caches and build output
@@ -101,6 +108,14 @@ $(STAMP): pyproject.toml $(LOCK)
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip --disable-pip-version-check install -qq --require-hashes -r $(LOCK)
 	@$(BIN)/python -m pip --disable-pip-version-check install -qq --no-deps --no-build-isolation -e .
+	@touch $@
+
+# What else these need is in the lock file.
+$(OPENAI_STAMPS): $(VENV)/%/.installed: requirements/%.txt $(STAMP)
+	$(say) '$*'
+	@rm -rf $(@D)
+	@$(BIN)/python -m pip --disable-pip-version-check install -qq --require-hashes --no-deps \
+	    --target $(@D) -r $<
 	@touch $@
 
 .venv-uv/bin/uv:

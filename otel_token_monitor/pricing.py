@@ -42,11 +42,13 @@ class _Tier:
     """Prices that hold from more than `above` input tokens.
 
     `rates` are femto-dollars a token, per part, None where the model has no price a token;
-    `fee` is femto-dollars a call.
+    `beside` is what a token of audio or of an image costs more than one of text; `fee` is
+    femto-dollars a call.
     """
 
     above: int
     rates: tuple[int | None, ...]
+    beside: dict[tuple[str, str], int]
     fee: int
 
 
@@ -75,6 +77,8 @@ def cost_nanousd(record: UsageRecord) -> int | None:
             if rate is None:
                 return None
             femto += rate * count
+    for direction, modality, count in record.modalities:
+        femto += tier.beside.get((direction, modality), 0) * count
     nano = (femto + _FEMTO_PER_NANO // 2) // _FEMTO_PER_NANO
     return nano if nano < _MAX_NANOUSD else None
 
@@ -139,6 +143,16 @@ def _tier(price: Any, above: int) -> _Tier:
         rate(output_tokens=_PROBE),
         rate(output_tokens=_PROBE, output_reasoning_tokens=_PROBE),
     )
+    text = {"input": Fraction(0), "output": rates[3]}
+    beside = {
+        (direction, modality): round((found - text[direction]) * _FEMTO)
+        for direction, modality, found in (
+            ("input", "audio", rate(input_audio_tokens=_PROBE)),
+            ("input", "image", rate(input_image_tokens=_PROBE)),
+            ("output", "audio", rate(output_tokens=_PROBE, output_audio_tokens=_PROBE)),
+            ("output", "image", rate(output_tokens=_PROBE, output_image_tokens=_PROBE)),
+        )
+    }
     free = all(value is None for value in vars(price).values())
     priced_input = free or price.input_mtok is not None
     priced_output = free or price.output_mtok is not None
@@ -146,5 +160,6 @@ def _tier(price: Any, above: int) -> _Tier:
     return _Tier(
         above,
         tuple(round(r * _FEMTO) if k else None for r, k in zip(rates, known, strict=True)),
+        beside,
         round(fee * _FEMTO),
     )

@@ -112,6 +112,8 @@ class UsageRecord(NamedTuple):
     `usage` is None where nobody sent it; `unmetered` then says why. `time_ns` (UTC, nanoseconds
     since the epoch) is when the call ended; with `nonce` (signed 64 bits; a span's own id where
     there is one) it identifies the record. `cost_nanousd` is None where the price is unknown.
+    `modalities` says which of the tokens are audio's and images' (direction, modality, number);
+    the ledger keeps only their sums.
     """
 
     time_ns: int
@@ -130,6 +132,7 @@ class UsageRecord(NamedTuple):
     cost_nanousd: int | None = None
     trace_id: str | None = None
     span_id: str | None = None
+    modalities: tuple[tuple[str, str, int], ...] = ()
 
     @property
     def pending(self) -> bool:
@@ -224,6 +227,14 @@ def _counts(bounds: tuple[float, ...], values: list[int]) -> list[int]:
     return counts
 
 
+def _by_modality(records: Sequence[UsageRecord]) -> dict[tuple[str, str], int]:
+    sums: dict[tuple[str, str], int] = {}
+    for record in records:
+        for direction, modality, count in () if record.estimated else record.modalities:
+            sums[direction, modality] = sums.get((direction, modality), 0) + count
+    return sums
+
+
 # Whole nanoseconds: a duration on a bound is within it, whatever a division would make of it.
 _DURATION_BOUNDS_NS: Final = tuple(round(bound * _NANOSECONDS) for bound in DURATION_BOUNDS)
 _FIRST_TOKEN_BOUNDS_NS: Final = tuple(round(bound * _NANOSECONDS) for bound in FIRST_TOKEN_BOUNDS)
@@ -239,6 +250,7 @@ class Sums:
 
     totals: Totals = field(default_factory=Totals)
     unmetered: dict[str, int] = field(default_factory=dict)
+    modalities: dict[tuple[str, str], int] = field(default_factory=dict)
     duration: list[int] = field(default_factory=lambda: _buckets(DURATION_BOUNDS))
     duration_ns: int = 0
     first_token: list[int] = field(default_factory=lambda: _buckets(FIRST_TOKEN_BOUNDS))
@@ -289,6 +301,7 @@ class Sums:
                 len(known) - len(priced),
             ),
             unmetered=dict(Counter(reasons)) if reasons else {},
+            modalities=_by_modality(records),
             duration=_counts(_DURATION_BOUNDS_NS, durations),
             duration_ns=sum(durations),
             first_token=_counts(_FIRST_TOKEN_BOUNDS_NS, first_tokens),
@@ -302,6 +315,8 @@ class Sums:
         self.totals = self.totals.plus(other.totals)
         for reason, count in other.unmetered.items():
             self.unmetered[reason] = self.unmetered.get(reason, 0) + count
+        for key, count in other.modalities.items():
+            self.modalities[key] = self.modalities.get(key, 0) + count
         for name in ("duration", "first_token", "input_tokens", "output_tokens"):
             mine, theirs = getattr(self, name), getattr(other, name)
             mine[:] = map(int.__add__, mine, theirs)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from otel_token_monitor.dialects.names import Names
-from otel_token_monitor.dialects.tokens import ReadUsage, read_usage
+from otel_token_monitor.dialects.tokens import MAX_TOKENS, ReadUsage, read_usage
 
-__all__ = ["is_by_duration", "usage_in_body"]
+__all__ = ["is_by_duration", "modalities_in_body", "usage_in_body"]
 
 # Chat and text completions say prompt and completion, all newer endpoints input and output; the
 # details are one level below, in a singular or a plural. DeepSeek names what hit its cache.
@@ -36,6 +36,21 @@ _USAGE: Final = Names(
     ),
 )
 
+# Where each direction's tokens are taken apart, and what of them.
+_DETAILS: Final = (
+    (
+        "input",
+        _USAGE.input,
+        ("input_tokens_details", "prompt_tokens_details", "input_token_details"),
+    ),
+    (
+        "output",
+        _USAGE.output,
+        ("output_tokens_details", "completion_tokens_details", "output_token_details"),
+    ),
+)
+_MODALITIES: Final = (("audio", "audio_tokens"), ("image", "image_tokens"))
+
 
 def usage_in_body(usage: object) -> ReadUsage:
     """The five parts of a `usage` object; none where it is not one, or says nothing usable.
@@ -51,6 +66,33 @@ def usage_in_body(usage: object) -> ReadUsage:
         else:
             flat[key] = value
     return read_usage(flat, _USAGE, zeros_count=True)
+
+
+def modalities_in_body(usage: object) -> tuple[tuple[str, str, int], ...]:
+    """Which of the tokens are audio's and images': direction, modality and number.
+
+    They are among the five parts, not beside them: a number that is more than its whole is none.
+    """
+    if not isinstance(usage, Mapping):
+        return ()
+    return tuple(
+        (direction, modality, found)
+        for direction, wholes, details in _DETAILS
+        for modality, name in _MODALITIES
+        if (found := _among(usage, wholes, details, name))
+    )
+
+
+def _among(
+    usage: Mapping[str, Any], wholes: tuple[str, ...], details: tuple[str, ...], name: str
+) -> int:
+    whole = next((usage[key] for key in wholes if type(usage.get(key)) is int), 0)
+    for key in details:
+        detail = usage.get(key)
+        count = detail.get(name) if isinstance(detail, Mapping) else None
+        if type(count) is int and 0 < count <= whole < MAX_TOKENS:
+            return count
+    return 0
 
 
 def is_by_duration(usage: object) -> bool:

@@ -261,6 +261,8 @@ def _series(connection: sqlite3.Connection, since: int) -> dict[Labels, Sums]:
     sums = {row[0]: Sums(totals=Totals(*row[5:])) for row in rows}
     for label_set_id, reason, requests in _rows(connection, "unmetered_counter", sums):
         sums[label_set_id].unmetered[reason] = requests
+    for label_set_id, direction, modality, tokens in _rows(connection, "modality_counter", sums):
+        sums[label_set_id].modalities[direction, modality] = tokens
     for label_set_id, sum_ns, *buckets in _rows(connection, "duration_histogram", sums):
         sums[label_set_id].duration, sums[label_set_id].duration_ns = buckets, sum_ns
     for label_set_id, sum_ns, *buckets in _rows(connection, "first_token_histogram", sums):

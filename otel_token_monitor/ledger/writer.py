@@ -78,6 +78,9 @@ _ADD_HOUR: Final = upsert("hour", ("hour", "label_set_id"), Totals._fields)
 _ADD_DAY: Final = upsert("day", ("day", "label_set_id"), Totals._fields)
 _ADD_COUNTER: Final = upsert("counter", ("label_set_id",), Totals._fields)
 _ADD_UNMETERED: Final = upsert("unmetered_counter", ("label_set_id", "reason"), ("requests",))
+_ADD_MODALITY: Final = upsert(
+    "modality_counter", ("label_set_id", "direction", "modality"), ("tokens",)
+)
 _ADD_DURATION: Final = upsert(
     "duration_histogram", ("label_set_id",), ("sum_ns", *_buckets(DURATION_BOUNDS))
 )
@@ -299,13 +302,13 @@ class LedgerWriter:
     def _row(
         self, connection: sqlite3.Connection, record: UsageRecord, now: int
     ) -> tuple[object, ...]:
-        # The columns are in the order of the fields.
+        # The columns are in the order of the fields; of modalities only the sums are kept.
         return (
             *record[:2],
             self._label_sets.place(connection, record.labels, now).label_set_id,
             *record[3:5],
             *(_NO_USAGE if record.usage is None else record.usage),
-            *record[6:],
+            *record[6:-1],
         )
 
     def _add_sums(self, connection: sqlite3.Connection, sums: SumsByKey, now: int) -> None:
@@ -363,3 +366,6 @@ def _add_series(connection: sqlite3.Connection, series: Iterable[tuple[int, Sums
         connection.executemany(
             _ADD_UNMETERED, [(series_id, *item) for item in sums.unmetered.items()]
         )
+        if sums.modalities:
+            rows = [(series_id, *key, count) for key, count in sums.modalities.items()]
+            connection.executemany(_ADD_MODALITY, rows)

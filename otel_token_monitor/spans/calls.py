@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from otel_token_monitor.dialects.attributes import FIRST_TOKEN_EVENTS
-from otel_token_monitor.dialects.bodies import is_by_duration, usage_in_body
+from otel_token_monitor.dialects.bodies import is_by_duration, modalities_in_body, usage_in_body
 from otel_token_monitor.dialects.facts import (
     MAX_ID,
     UNKNOWN_MODEL,
@@ -227,6 +227,7 @@ def record_of(calls: list[Call]) -> UsageRecord:
         first_token_ns=facts.first_token_ns,
         error_type=facts.error_type,
         cost_nanousd=facts.cost_nanousd,
+        modalities=() if best.observed is None else modalities_in_body(best.observed.usage),
         **_place_in_trace(calls, best),
     )
 

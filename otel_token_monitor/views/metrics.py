@@ -30,6 +30,7 @@ __all__ = [
     "LEDGER_UP",
     "LIMITS_CONTESTED",
     "METRICS",
+    "MODALITY_TOKENS",
     "OPEN_SPANS",
     "QUEUE_LENGTH",
     "REQUESTS",
@@ -81,6 +82,12 @@ REQUESTS: Final = MetricSpec(
     kind="counter",
     help="Calls to a model.",
     labels=(*LABELS, "status"),
+)
+MODALITY_TOKENS: Final = MetricSpec(
+    name="llm_modality_tokens_total",
+    kind="counter",
+    help="Tokens of audio and of images. They are among those in llm_tokens_total.",
+    labels=(*LABELS, "direction", "modality"),
 )
 UNMETERED_REQUESTS: Final = MetricSpec(
     name="llm_unmetered_requests_total",
@@ -266,6 +273,7 @@ HEALTH_COUNTERS: Final = {
 METRICS: Final = (
     TOKENS,
     REQUESTS,
+    MODALITY_TOKENS,
     UNMETERED_REQUESTS,
     ESTIMATED_TOKENS,
     COST,

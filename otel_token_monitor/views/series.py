@@ -58,6 +58,10 @@ def _unmetered(labels: Labels, sums: Sums) -> list[Block]:
     return [((*labels, reason), (count,)) for reason, count in sorted(sums.unmetered.items())]
 
 
+def _modalities(labels: Labels, sums: Sums) -> list[Block]:
+    return [((*labels, *key), (count,)) for key, count in sorted(sums.modalities.items())]
+
+
 def _estimated(labels: Labels, sums: Sums) -> list[Block]:
     given, made = sums.totals.estimated_input, sums.totals.estimated_output
     return [(labels, (given, made))] if given or made else []
@@ -109,6 +113,7 @@ def _buckets(bounds: Sequence[float], *labels: tuple[str, str]) -> list[Line]:
 _TABLES: Final = (
     _Table(_by(metrics.TOKENS, "type", metrics.TYPES), _tokens),
     _Table(_by(metrics.REQUESTS, "status", metrics.STATUSES), _requests),
+    _Table(Layout(metrics.MODALITY_TOKENS), _modalities),
     _Table(Layout(metrics.UNMETERED_REQUESTS), _unmetered),
     _Table(_by(metrics.ESTIMATED_TOKENS, "direction", metrics.DIRECTIONS), _estimated),
     _Table(Layout(metrics.COST), _cost),

@@ -21,7 +21,18 @@ if TYPE_CHECKING:
 
     from prometheus_client.samples import Sample
 
-__all__ = ["ROOT", "Answers", "Counted", "ahead", "counted", "environment", "run", "samples"]
+__all__ = [
+    "OPENAI_LINES",
+    "ROOT",
+    "Answers",
+    "Counted",
+    "ahead",
+    "counted",
+    "environment",
+    "openai_line",
+    "run",
+    "samples",
+]
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,6 +51,19 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment without what steers instrumentations and the monitor."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_OTHERS)}
     return kept | {"PYTHONPATH": str(ROOT)} | dict(extra or {})
+
+
+OPENAI_LINES = (1, 2, 3)
+"""The major versions of openai: one of each is there, the last for all that ask for none."""
+
+
+def openai_line(line: int) -> dict[str, str]:
+    """The environment (for `run`, or `environment`) in which openai is of this major version."""
+    if line == OPENAI_LINES[-1]:
+        return {}
+    directory = Path(sys.prefix) / f"openai-{line}"
+    assert (directory / ".installed").exists(), f"run `make .venv/openai-{line}/.installed`"
+    return {"PYTHONPATH": os.pathsep.join((str(directory), str(ROOT)))}
 
 
 def run(

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import importlib
 import inspect
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-import httpx2
 import openai
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-__all__ = ["BASES", "REFUSING", "Client", "drive"]
+__all__ = ["BASES", "REFUSING", "Client", "drive", "http"]
 
 T = TypeVar("T")
+
+http: Any = importlib.import_module("httpx" if openai.__version__ < "3" else "httpx2")
+"""What the client speaks HTTP with: httpx, or from openai 3 on httpx2."""
 
 REFUSING = "http://refusing.test/v1"
 """Where nothing listens."""
@@ -39,30 +42,19 @@ class _Loopback:
         self._port = urlsplit(server).port
         self.sent = asyncio.Event()
 
-    def lead(self, request: httpx2.Request) -> None:
+    def lead(self, request: Any) -> None:
         self.sent.set()
         port = 1 if request.url.host == "refusing.test" else self._port
         request.url = request.url.copy_with(scheme="http", host="127.0.0.1", port=port)
 
+    async def lead_async(self, request: Any) -> None:
+        self.lead(request)
 
-class _SyncTransport(httpx2.HTTPTransport):
-    def __init__(self, loopback: _Loopback) -> None:
-        super().__init__(verify=False)  # nothing here is encrypted, and certificates load slowly
-        self._loopback = loopback
-
-    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        self._loopback.lead(request)
-        return super().handle_request(request)
-
-
-class _AsyncTransport(httpx2.AsyncHTTPTransport):
-    def __init__(self, loopback: _Loopback) -> None:
-        super().__init__(verify=False)
-        self._loopback = loopback
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        self._loopback.lead(request)
-        return await super().handle_async_request(request)
+    def client(self, *, asynchronous: bool) -> Any:
+        """The HTTP client. Nothing is encrypted, and certificates load slowly."""
+        kind = http.AsyncClient if asynchronous else http.Client
+        lead = self.lead_async if asynchronous else self.lead
+        return kind(verify=False, trust_env=False, event_hooks={"request": [lead]})
 
 
 class Client:
@@ -79,12 +71,8 @@ class Client:
             arguments |= {"azure_endpoint": at, "api_version": "2024-10-21"}
         else:
             arguments["base_url"] = at
-        http: Any = (
-            httpx2.AsyncClient(transport=_AsyncTransport(self._loopback))
-            if asynchronous
-            else httpx2.Client(transport=_SyncTransport(self._loopback))
-        )
-        self.api: Any = kinds[asynchronous](http_client=http, **arguments)
+        client = self._loopback.client(asynchronous=asynchronous)
+        self.api: Any = kinds[asynchronous](http_client=client, **arguments)
 
     @property
     def sent(self) -> asyncio.Event:

@@ -73,6 +73,7 @@ records = st.builds(
     labels=st.builds(Labels, names, names, names, names),
     source=names,
     status=st.sampled_from(["ok", "error"]),
+    modalities=st.just(()),  # the ledger keeps their sums only
     usage=st.none() | st.builds(TokenUsage, tokens, tokens, tokens, tokens, tokens),
     estimated=st.just(False),  # noqa: FBT003 - it is the value
     unmetered=st.none() | names,

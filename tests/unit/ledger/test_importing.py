@@ -46,7 +46,7 @@ def columns_of(staged: LedgerImport, records: Iterable[UsageRecord]) -> list[lis
             staged.place(one.labels),
             *one[3:5],
             *((None,) * 5 if one.usage is None else one.usage),
-            *one[6:],
+            *one[6:-1],
             line,
         )
         for line, one in enumerate(records, 1)

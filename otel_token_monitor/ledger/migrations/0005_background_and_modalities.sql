@@ -6,3 +6,12 @@ CREATE TABLE background (
     label_set_id INTEGER NOT NULL REFERENCES label_set (id)
 ) WITHOUT ROWID;
 CREATE INDEX background_time ON background (time_ns);
+
+-- Which of the tokens in `counter` are audio's and images'.
+CREATE TABLE modality_counter (
+    label_set_id INTEGER NOT NULL REFERENCES label_set (id),
+    direction    TEXT NOT NULL,
+    modality     TEXT NOT NULL,
+    tokens       INTEGER NOT NULL,
+    PRIMARY KEY (label_set_id, direction, modality)
+) WITHOUT ROWID;
