@@ -110,12 +110,12 @@ class Capture:
         return exchange, args, kwargs
 
 
-def _receive(exchange: Exchange, kwargs: dict[str, Any], *, asynchronous: bool) -> None:
+def _receive(exchange: Exchange, kwargs: dict[str, Any]) -> None:
     """See a response: its body is there, or it is read as the caller reads it."""
     try:
         response = kwargs["response"]
         if "_content" not in vars(response):
-            tap(exchange, response, asynchronous=asynchronous)
+            tap(exchange, response)
         elif exchange.streams:
             exchange.streamed(read_whole(response.content), complete=True)
         else:
@@ -193,7 +193,7 @@ def _sync_process(original: Any) -> Callable[..., Any]:
         exchange = _current.get()
         if exchange is None or exchange.done:
             return bound(*args, **kwargs)
-        _receive(exchange, kwargs, asynchronous=False)
+        _receive(exchange, kwargs)
         result = bound(*args, **kwargs)
         _hand_out(exchange, result, asynchronous=False)
         return result
@@ -207,7 +207,7 @@ def _async_process(original: Any) -> Callable[..., Any]:
         exchange = _current.get()
         if exchange is None or exchange.done:
             return await bound(*args, **kwargs)
-        _receive(exchange, kwargs, asynchronous=True)
+        _receive(exchange, kwargs)
         result = await bound(*args, **kwargs)
         _hand_out(exchange, result, asynchronous=True)
         return result
