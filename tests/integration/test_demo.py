@@ -172,7 +172,6 @@ class Interrupted:
     metrics: str
     code: int
     errors: str
-    seconds: float
     left: list[Path]
 
 
@@ -193,21 +192,13 @@ def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Interrupted:
         addresses = [process.stdout.readline().strip() for _ in range(3)]
         time.sleep(2)
         page, status, metrics = map(read, addresses)
-        told = time.monotonic()
         process.send_signal(signal.SIGINT)
         end = ended(process, directory)
-    seconds = time.monotonic() - told
-    return Interrupted(
-        port, first_line, page, status, metrics, end.code, end.errors, seconds, end.left
-    )
+    return Interrupted(port, first_line, page, status, metrics, end.code, end.errors, end.left)
 
 
 def test_ctrl_c_ends_it_quietly(interrupted: Interrupted) -> None:
     assert (interrupted.code, interrupted.errors) == (0, "")
-
-
-def test_ctrl_c_ends_it_within_3_seconds(interrupted: Interrupted) -> None:
-    assert interrupted.seconds < 3
 
 
 def test_nothing_is_left_after_ctrl_c(interrupted: Interrupted) -> None:
