@@ -14,12 +14,13 @@ import importlib
 import inspect
 import logging
 from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_token_monitor.wire.asking import asking, keep_back
-from otel_token_monitor.wire.boundary import faults
+from otel_token_monitor.wire.boundary import faults, guarded
 from otel_token_monitor.wire.exchange import Exchange
-from otel_token_monitor.wire.replies import read_whole
+from otel_token_monitor.wire.replies import Reply, read_whole
 from otel_token_monitor.wire.taps import tap
 
 if TYPE_CHECKING:
@@ -66,10 +67,12 @@ class Capture:
             return False
         for name, asynchronous in _BASES.items():
             base = getattr(client, name)
-            _wrap(base, "_process_response", asynchronous=asynchronous)
-            for kind in (base, *_subclasses(base)):
+            _wrap(base, "_process_response", _async_process if asynchronous else _sync_process)
+            request = _async_request if asynchronous else _sync_request
+            _wrap(base, "request", partial(request, above=False))
+            for kind in _subclasses(base):
                 if "request" in vars(kind):
-                    _wrap(kind, "request", asynchronous=asynchronous)
+                    _wrap(kind, "request", partial(request, above=True))
         faults.note = self._processor.complain
         _active = self
         return True
@@ -83,58 +86,94 @@ class Capture:
     # What the wrappers do. None of it may raise.
 
     def begin(
-        self, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[Exchange | None, tuple[Any, ...], dict[str, Any]]:
-        """The exchange that begins, None if there is none to see; and what to call it with."""
+        self, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, above: bool
+    ) -> Exchange | None:
+        """The exchange that begins; None if it has begun already, `above` this class's request."""
         try:
             options = args[1] if len(args) > 1 else kwargs["options"]
             outer = _current.get()
-            if outer is not None and outer.options is options:
-                return None, args, kwargs
-            streams = bool(args[2] if len(args) > 2 else kwargs.get("stream"))  # noqa: PLR2004
-            exchange = Exchange(self._processor, client.base_url, options, streams=streams)
-            if exchange.done:
-                return None, args, kwargs
-            if streams:
-                asked = asking(options, client, exchange.endpoint, self._stream_usage, self._hosts)
-                if asked is not None:
-                    exchange.options = asked
-                    exchange.asked = True
-                    if len(args) > 1:
-                        args = (args[0], asked, *args[2:])
-                    else:
-                        kwargs = {**kwargs, "options": asked}
+            if outer is not None:
+                if outer.options is options:
+                    return None
+                if outer.above:
+                    # A class that has other requests made for the one that it was asked for.
+                    outer.withdraw()
+            streams = bool(kwargs.get("stream"))
+            return Exchange(self._processor, client.base_url, options, streams=streams, above=above)
         except Exception:  # noqa: BLE001 - the boundary: see `boundary`
             faults.note()
-            return None, args, kwargs
-        return exchange, args, kwargs
+            return None
+
+    def ask(
+        self, exchange: Exchange, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """What to call the client with: where its usage is to be asked for, with that question."""
+        try:
+            asked = asking(
+                exchange.options, client, exchange.endpoint, self._stream_usage, self._hosts
+            )
+        except Exception:  # noqa: BLE001 - the boundary: see `boundary`
+            faults.note()
+            return args, kwargs
+        if asked is None:
+            return args, kwargs
+        exchange.options = asked
+        exchange.asked = True
+        if len(args) > 1:
+            return (args[0], asked, *args[2:]), kwargs
+        return args, {**kwargs, "options": asked}
+
+    def late(self, client: Any, kwargs: dict[str, Any]) -> Exchange | None:
+        """The exchange of a response whose request went by unseen; None if there is none to see.
+
+        Who takes an instrumentation off may take our wrapper off with it.
+        """
+        try:
+            streams = bool(kwargs["stream"])
+            return Exchange(self._processor, client.base_url, kwargs["options"], streams=streams)
+        except Exception:  # noqa: BLE001 - the boundary: see `boundary`
+            faults.note()
+            return None
 
 
+def _exchange_of(client: Any, kwargs: dict[str, Any]) -> Exchange | None:
+    """The exchange that a response ends; None if there is none to see."""
+    exchange = _current.get()
+    if exchange is None and _active is not None:
+        exchange = _active.late(client, kwargs)
+    return None if exchange is None or exchange.done else exchange
+
+
+@guarded
 def _receive(exchange: Exchange, kwargs: dict[str, Any]) -> None:
     """See a response: its body is there, or it is read as the caller reads it."""
-    try:
-        response = kwargs["response"]
-        if "_content" not in vars(response):
-            tap(exchange, response)
-        elif exchange.streams:
-            exchange.streamed(read_whole(response.content), complete=True)
-        else:
-            exchange.replied(read_whole(response.content))
-    except Exception:  # noqa: BLE001 - the boundary: see `boundary`
-        faults.note()
+    response = kwargs["response"]
+    if "_content" not in vars(response):
+        tap(exchange, response)
+    elif exchange.streams:
+        exchange.streamed(read_whole(response.content), complete=True)
+    else:
+        exchange.replied(read_whole(response.content))
+    exchange.received = True
 
 
+@guarded
 def _hand_out(exchange: Exchange, result: Any, *, asynchronous: bool) -> None:
     """See what the caller gets: of a stream, without the chunk that it did not ask for."""
     if exchange.asked and hasattr(result, "_iterator"):
         keep_back(result, asynchronous=asynchronous)
 
 
+@guarded
 def _fail(exchange: Exchange, error: BaseException) -> None:
-    try:
-        exchange.failed(error)
-    except Exception:  # noqa: BLE001 - the boundary: see `boundary`
-        faults.note()
+    exchange.failed(error)
+
+
+@guarded
+def _finish(exchange: Exchange) -> None:
+    """The caller has its result: see to it that the exchange ends, whoever made that result."""
+    if not exchange.received:
+        exchange.missed()
 
 
 def _leave(token: Any) -> None:
@@ -145,44 +184,52 @@ def _leave(token: Any) -> None:
         return
 
 
-def _sync_request(original: Any) -> Callable[..., Any]:
+def _sync_request(original: Any, *, above: bool) -> Callable[..., Any]:
     def request(self: Any, *args: Any, **kwargs: Any) -> Any:
         bound = original.__get__(self, type(self))
         capture = _active
         if capture is None:
             return bound(*args, **kwargs)
-        exchange, args, kwargs = capture.begin(self, args, kwargs)
+        exchange = capture.begin(self, args, kwargs, above=above)
         if exchange is None:
             return bound(*args, **kwargs)
+        if exchange.streams:
+            args, kwargs = capture.ask(exchange, self, args, kwargs)
         token = _current.set(exchange)
         try:
-            return bound(*args, **kwargs)
+            result = bound(*args, **kwargs)
         except BaseException as error:
             _fail(exchange, error)
             raise
         finally:
             _leave(token)
+        _finish(exchange)
+        return result
 
     return request
 
 
-def _async_request(original: Any) -> Callable[..., Any]:
+def _async_request(original: Any, *, above: bool) -> Callable[..., Any]:
     async def request(self: Any, *args: Any, **kwargs: Any) -> Any:
         bound = original.__get__(self, type(self))
         capture = _active
         if capture is None:
             return await bound(*args, **kwargs)
-        exchange, args, kwargs = capture.begin(self, args, kwargs)
+        exchange = capture.begin(self, args, kwargs, above=above)
         if exchange is None:
             return await bound(*args, **kwargs)
+        if exchange.streams:
+            args, kwargs = capture.ask(exchange, self, args, kwargs)
         token = _current.set(exchange)
         try:
-            return await bound(*args, **kwargs)
+            result = await bound(*args, **kwargs)
         except BaseException as error:
             _fail(exchange, error)
             raise
         finally:
             _leave(token)
+        _finish(exchange)
+        return result
 
     return request
 
@@ -190,8 +237,8 @@ def _async_request(original: Any) -> Callable[..., Any]:
 def _sync_process(original: Any) -> Callable[..., Any]:
     def _process_response(self: Any, *args: Any, **kwargs: Any) -> Any:
         bound = original.__get__(self, type(self))
-        exchange = _current.get()
-        if exchange is None or exchange.done:
+        exchange = _exchange_of(self, kwargs)
+        if exchange is None:
             return bound(*args, **kwargs)
         _receive(exchange, kwargs)
         result = bound(*args, **kwargs)
@@ -204,8 +251,8 @@ def _sync_process(original: Any) -> Callable[..., Any]:
 def _async_process(original: Any) -> Callable[..., Any]:
     async def _process_response(self: Any, *args: Any, **kwargs: Any) -> Any:
         bound = original.__get__(self, type(self))
-        exchange = _current.get()
-        if exchange is None or exchange.done:
+        exchange = _exchange_of(self, kwargs)
+        if exchange is None:
             return await bound(*args, **kwargs)
         _receive(exchange, kwargs)
         result = await bound(*args, **kwargs)
@@ -215,19 +262,11 @@ def _async_process(original: Any) -> Callable[..., Any]:
     return _process_response
 
 
-_WRAPPERS: Final = {
-    ("request", False): _sync_request,
-    ("request", True): _async_request,
-    ("_process_response", False): _sync_process,
-    ("_process_response", True): _async_process,
-}
-
-
-def _wrap(kind: type[Any], name: str, *, asynchronous: bool) -> None:
+def _wrap(kind: type[Any], name: str, wrap: Callable[[Any], Callable[..., Any]]) -> None:
     original = vars(kind)[name]
-    if _is_ours(original):
+    if _is_ours(original) or not callable(original) or not hasattr(original, "__get__"):
         return
-    wrapper = _WRAPPERS[name, asynchronous](original)
+    wrapper = wrap(original)
     functools.update_wrapper(wrapper, original)
     setattr(wrapper, _OURS, True)
     setattr(kind, name, wrapper)

@@ -37,6 +37,7 @@ class Exchange:
         "_stamp",
         "asked",
         "options",
+        "received",
         "streams",
     )
 
@@ -48,6 +49,8 @@ class Exchange:
         self.streams = streams
         # Whether the server was asked for a usage that the caller did not ask for.
         self.asked = False
+        # Whether its response was seen, and ends it sooner or later.
+        self.received = False
         self._place = place_of(options.url)
         self._request: Any = options.json_data
         self._is_get = options.method.lower() == "get"

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from otel_token_monitor.wire.boundary import guarded
 from otel_token_monitor.wire.replies import ReplyReader
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from otel_token_monitor.wire.exchange import Exchange
 
 __all__ = ["tap"]
+
+# Bytes are read so many at once: a reader that runs at each chunk runs at its slowest each time,
+# for what the caller does in between has taken its place in the processor's caches.
+_AT_ONCE: Final = 16 * 1024
 
 
 def tap(exchange: Exchange, response: Any) -> None:
@@ -41,6 +45,8 @@ class _Tap:
         self._inner = inner
         self._decoder = decoder
         self._reader = ReplyReader()
+        self._waiting: list[bytes] = []
+        self._waiting_size = 0
         self._first_ns: int | None = None
 
     def __iter__(self) -> Iterator[bytes]:
@@ -88,8 +94,18 @@ class _Tap:
     def __del__(self) -> None:
         self._end(None)
 
-    @guarded
     def _feed(self, chunk: bytes) -> None:
+        """Take in the next bytes: until the first text each is read as it comes, later many at once."""
+        self._waiting.append(chunk)
+        self._waiting_size += len(chunk)
+        if self._first_ns is None or self._waiting_size >= _AT_ONCE:
+            self._read()
+
+    @guarded
+    def _read(self) -> None:
+        chunk = b"".join(self._waiting)
+        self._waiting = []
+        self._waiting_size = 0
         if self._exchange is None:
             return
         reader = self._reader
@@ -111,6 +127,7 @@ class _Tap:
 
     @guarded
     def _end(self, error: BaseException | None, *, complete: bool = False) -> None:
+        self._read()
         exchange, self._exchange = self._exchange, None
         if exchange is None:
             return
