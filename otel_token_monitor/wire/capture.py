@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from otel_token_monitor.wire.asking import asking, keep_back
 from otel_token_monitor.wire.boundary import faults, guarded
 from otel_token_monitor.wire.exchange import Exchange
-from otel_token_monitor.wire.replies import Reply, read_whole
+from otel_token_monitor.wire.replies import read_whole
 from otel_token_monitor.wire.taps import tap
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -9,6 +10,7 @@ from otel_token_monitor.dialects.bodies import usage_in_body
 from otel_token_monitor.spans.observation import Observation
 from otel_token_monitor.wire.endpoints import IN_PROGRESS, POLLED, place_of
 from otel_token_monitor.wire.estimates import estimated_usage
+from otel_token_monitor.wire.replies import read_whole
 
 if TYPE_CHECKING:
     from otel_token_monitor.spans.processor import Stamp, TokenSpanProcessor
@@ -23,18 +25,21 @@ _HTTPS: Final = 443
 class Exchange:
     """What is known of one request while it is under way.
 
-    `server` is the client's base URL, `options` those that it was given. Each exchange is observed at most once: whatever
-    ends it first. All times are UTC, in nanoseconds.
+    `server` is the client's base URL, `options` those that it was given; `above`: it was given them
+    by a class that may have other requests made. Each exchange is observed at most once, whatever
+    ends it first, in the process where it began. All times are UTC, in nanoseconds.
     """
 
     __slots__ = (
         "_done",
         "_host",
         "_is_get",
+        "_pid",
         "_place",
         "_processor",
         "_request",
         "_stamp",
+        "above",
         "asked",
         "options",
         "received",
@@ -42,11 +47,19 @@ class Exchange:
     )
 
     def __init__(
-        self, processor: TokenSpanProcessor, server: Any, options: Any, *, streams: bool
+        self,
+        processor: TokenSpanProcessor,
+        server: Any,
+        options: Any,
+        *,
+        streams: bool,
+        above: bool = False,
     ) -> None:
         self._processor = processor
+        self._pid = os.getpid()
         self.options = options
         self.streams = streams
+        self.above = above
         # Whether the server was asked for a usage that the caller did not ask for.
         self.asked = False
         # Whether its response was seen, and ends it sooner or later.
@@ -74,6 +87,19 @@ class Exchange:
     @property
     def _may_be_polled(self) -> bool:
         return self._place.has_id and self._place.endpoint.startswith(tuple(POLLED))
+
+    def withdraw(self) -> None:
+        """Leave it to other exchanges: there was no such request, or it was theirs."""
+        if not self._done:
+            self._done = True
+            self._emit(None)
+
+    def missed(self) -> None:
+        """Observe that the response went by unseen, if there was one."""
+        if self.above:
+            self.withdraw()
+        else:
+            self.streamed(read_whole(b""), complete=True)
 
     def failed(self, error: BaseException) -> None:
         """Observe that no response came, or one that refuses; if it was a call at all."""
@@ -198,6 +224,9 @@ class Exchange:
     def _emit(self, observation: Observation | None) -> None:
         stamp, self._stamp = self._stamp, None
         self._request = self.options = None
+        if self._pid != os.getpid():
+            # It is the parent that will see it end.
+            return
         if stamp is None:
             if observation is None:
                 return

@@ -95,7 +95,7 @@ class _Tap:
         self._end(None)
 
     def _feed(self, chunk: bytes) -> None:
-        """Take in the next bytes: until the first text each is read as it comes, later many at once."""
+        """Take in the next bytes: up to the first text as they come, later many at once."""
         self._waiting.append(chunk)
         self._waiting_size += len(chunk)
         if self._first_ns is None or self._waiting_size >= _AT_ONCE:
