@@ -8,7 +8,17 @@ from importlib import import_module
 
 from benchmarks.measure import Row, machine, print_table
 
-PARTS = ("on_end", "cpu", "startup", "totals", "scrape", "history", "archives", "directories")
+PARTS = (
+    "on_end",
+    "cpu",
+    "wire",
+    "startup",
+    "totals",
+    "scrape",
+    "history",
+    "archives",
+    "directories",
+)
 # `delivery` takes minutes of waiting, and Debian's Prometheus: it runs only when it is named.
 
 
