@@ -9,6 +9,7 @@ from importlib import import_module
 from benchmarks.measure import Row, machine, print_table
 
 PARTS = (
+    "coverage",
     "on_end",
     "cpu",
     "wire",
