@@ -149,8 +149,9 @@ def _receive(exchange: Exchange, kwargs: dict[str, Any]) -> None:
     """See a response: its body is there, or it is read as the caller reads it."""
     response = kwargs["response"]
     if "_content" not in vars(response):
-        tap(exchange, response)
-    elif exchange.streams:
+        exchange.received = tap(exchange, response)
+        return
+    if exchange.streams:
         exchange.streamed(read_whole(response.content), complete=True)
     else:
         exchange.replied(read_whole(response.content))

@@ -64,7 +64,7 @@ class Exchange:
         self.asked = False
         # Whether its response was seen, and ends it sooner or later.
         self.received = False
-        self._place = place_of(options.url)
+        self._place = place_of(str(options.url))
         self._request: Any = options.json_data
         self._is_get = options.method.lower() == "get"
         # As the client was given it: a proxy or a transport may lead elsewhere.
@@ -178,7 +178,7 @@ class Exchange:
         return self._is_get or (
             self._place.has_id
             and reply.response_id is not None
-            and reply.response_id in self.options.url
+            and reply.response_id in str(self.options.url)
         )
 
     def _pending(self, reply: Reply) -> bool:

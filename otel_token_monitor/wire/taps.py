@@ -28,13 +28,16 @@ __all__ = ["tap"]
 _AT_ONCE: Final = 16 * 1024
 
 
-def tap(exchange: Exchange, response: Any) -> None:
+def tap(exchange: Exchange, response: Any) -> bool:
     """Read a response's body along with its caller, and end the exchange when that ends.
 
-    Raises AttributeError if the response is not one that a client of httpx or httpx2 made.
+    Whether it could: False for a response that no client of httpx or httpx2 made.
     """
     bound = response.stream
+    if not hasattr(bound, "_stream"):
+        return False
     bound._stream = _Tap(exchange, bound._stream, _decoder_of(response))  # noqa: SLF001 - httpx's
+    return True
 
 
 class _Tap:
