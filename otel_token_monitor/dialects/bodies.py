@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 from otel_token_monitor.dialects.names import Names
@@ -57,11 +56,11 @@ def usage_in_body(usage: object) -> ReadUsage:
 
     Unlike on a span, zeros count: who sends a body with `usage` knows it.
     """
-    if not isinstance(usage, Mapping):
+    if not isinstance(usage, dict):
         return ReadUsage(None, invalid=usage is not None)
     flat = {}
     for key, value in usage.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, dict):
             flat.update({f"{key}.{inner}": number for inner, number in value.items()})
         else:
             flat[key] = value
@@ -73,28 +72,24 @@ def modalities_in_body(usage: object) -> tuple[tuple[str, str, int], ...]:
 
     They are among the five parts, not beside them: a number that is more than its whole is none.
     """
-    if not isinstance(usage, Mapping):
+    if not isinstance(usage, dict):
         return ()
-    return tuple(
-        (direction, modality, found)
-        for direction, wholes, details in _DETAILS
-        for modality, name in _MODALITIES
-        if (found := _among(usage, wholes, details, name))
-    )
+    found: dict[tuple[str, str], int] = {}
+    for direction, wholes, details in _DETAILS:
+        for key in details:
+            detail = usage.get(key)
+            if isinstance(detail, dict):
+                for modality, name in _MODALITIES:
+                    count = detail.get(name)
+                    if type(count) is int and 0 < count <= _whole(usage, wholes) < MAX_TOKENS:
+                        found.setdefault((direction, modality), count)
+    return tuple((*key, count) for key, count in found.items())
 
 
-def _among(
-    usage: Mapping[str, Any], wholes: tuple[str, ...], details: tuple[str, ...], name: str
-) -> int:
-    whole = next((usage[key] for key in wholes if type(usage.get(key)) is int), 0)
-    for key in details:
-        detail = usage.get(key)
-        count = detail.get(name) if isinstance(detail, Mapping) else None
-        if type(count) is int and 0 < count <= whole < MAX_TOKENS:
-            return count
-    return 0
+def _whole(usage: dict[str, Any], names: tuple[str, ...]) -> int:
+    return next((usage[name] for name in names if type(usage.get(name)) is int), 0)
 
 
 def is_by_duration(usage: object) -> bool:
     """Whether a call is paid by the second, as some transcriptions are: it has no tokens."""
-    return isinstance(usage, Mapping) and usage.get("type") == "duration"
+    return isinstance(usage, dict) and usage.get("type") == "duration"

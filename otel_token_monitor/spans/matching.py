@@ -352,6 +352,8 @@ class Matcher:
             or (self._recent[0].settled and now - self._recent[0].since > _REMEMBERED_SECONDS)
         ):
             group = self._recent.popleft()
+            if not self._indexed:
+                continue
             self._unclaimed.remove(group, group.calls)
             for call in group.calls:
                 for key in keys_of(call):
