@@ -18,7 +18,8 @@ __all__ = ["BASES", "REFUSING", "Client", "drive", "http"]
 
 T = TypeVar("T")
 
-http: Any = importlib.import_module("httpx" if openai.__version__ < "3" else "httpx2")
+_IS_BEFORE_3 = int(openai.__version__.partition(".")[0]) < 3
+http: Any = importlib.import_module("httpx" if _IS_BEFORE_3 else "httpx2")
 """What the client speaks HTTP with: httpx, or from openai 3 on httpx2."""
 
 REFUSING = "http://refusing.test/v1"

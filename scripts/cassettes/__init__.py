@@ -1,0 +1,1 @@
+"""Recorded traffic: cassettes as vcrpy writes them, read, replayed, recorded."""
