@@ -39,20 +39,28 @@ _CREATE: Final[dict[str, Callable[[Any], Callable[..., Any]]]] = {
 
 @dataclass(slots=True)
 class Received:
-    """What the client received, as the answers said."""
+    """What the client received, as the answers said.
+
+    `untold` are the tokens of streams whose usage nobody asked the server for.
+    """
 
     tokens: int = 0
+    untold: int = 0
     requests: int = 0
     errors: int = 0
     without_usage: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def add_answer(self, usage: Any) -> None:
+    def add_answer(self, usage: Any, call: Call) -> None:
         """Note an answer; its usage is None if it brought none."""
         with self._lock:
             self.requests += 1
-            self.without_usage += usage is None
-            self.tokens += 0 if usage is None else usage.total_tokens
+            if usage is not None:
+                self.tokens += usage.total_tokens
+            elif call.total_tokens is not None:
+                self.untold += call.total_tokens
+            else:
+                self.without_usage += 1
 
     def add_error(self, error: openai.OpenAIError) -> None:
         """Note a call that failed: only a server that refused it has certainly spent nothing."""
@@ -132,7 +140,7 @@ def send(client: openai.OpenAI, call: Call, received: Received) -> openai.OpenAI
     except openai.OpenAIError as error:
         received.add_error(error)
         return error
-    received.add_answer(usage)
+    received.add_answer(usage, call)
     return None
 
 
@@ -148,7 +156,7 @@ async def _send_async(client: openai.AsyncOpenAI, call: Call, received: Received
     except openai.OpenAIError as error:
         received.add_error(error)
     else:
-        received.add_answer(usage)
+        received.add_answer(usage, call)
 
 
 def _usage(answer: Any) -> Any:

@@ -181,16 +181,19 @@ def _check(received: Received, reading: Reading, console: Console) -> None:
     """Hold /metrics against what the client received. Raises DemoError where they differ."""
     total = reading.total
     console.print()
+    untold = f", and {_bold(received.untold)} untold" if received.untold else ""
     console.print(
-        f"The client received {_bold(received.tokens)} tokens; "
-        f"/metrics shows {_bold(total.total_tokens)}."
+        f"The client received {_bold(received.tokens)} tokens{untold}; "
+        f"/metrics shows {_bold(total.total_tokens)}.",
+        soft_wrap=True,
     )
     if received.without_usage or total.unmetered:
         console.print(
             f"{count_text(received.without_usage, 'call')} brought no usage; "
             f"/metrics shows {total.unmetered:,} unmetered."
         )
-    expected = received.tokens, received.requests, received.errors, received.without_usage
+    tokens = received.tokens + received.untold
+    expected = tokens, received.requests, received.errors, received.without_usage
     shown = total.total_tokens, total.requests, total.requests_error, total.unmetered
     if shown != expected:
         names = "tokens, requests, errors, unmetered"

@@ -24,6 +24,12 @@ class Call:
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def total_tokens(self) -> int | None:
+        """What the demo server will say that it used, if it is told what to say."""
+        said = self.arguments.get("extra_headers", {}).get("x-demo-usage")
+        return None if said is None else int(json.loads(said)["total_tokens"])
+
+    @property
     def streams(self) -> bool:
         """Whether the answer comes in pieces."""
         return bool(self.arguments.get("stream"))

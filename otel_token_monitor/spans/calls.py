@@ -279,12 +279,16 @@ def _told_by_all(calls: list[Call]) -> Call:
 
 def _completed(seen: Call, calls: list[Call], usage: TokenUsage | None) -> Call:
     """What was observed of a call, with what only others tell: it was nearest to the server."""
-    exact = any(call.usage_key is not None for call in calls)
+    # Who logs an estimate by hand says what it was, too.
+    known = any(
+        call.usage_key is not None or (call.told is not None and call.facts.usage is not None)
+        for call in calls
+    )
     facts = replace(
         seen.facts,
         model=seen.facts.model if seen.facts.model != UNKNOWN_MODEL else _model(calls),
         usage=seen.facts.usage if seen.usage_key is not None else usage,
-        unmetered=None if exact else seen.facts.unmetered,
+        unmetered=None if known else seen.facts.unmetered,
         response_model=_filled([c.facts.response_model for c in calls]),
         response_id=_filled([c.facts.response_id for c in calls]),
         first_token_ns=_filled([c.facts.first_token_ns for c in calls]),

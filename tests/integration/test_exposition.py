@@ -54,6 +54,7 @@ def records() -> list[UsageRecord]:
             unmetered="stream_left" if nonce == 1 else None,
             duration_ns=1_500_000_000,
             first_token_ns=300_000_000,
+            modalities=(("input", "audio", 20),),
         )
         for nonce in range(2)
     ]
