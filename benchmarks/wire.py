@@ -30,10 +30,10 @@ from benchmarks.measure import Row, print_table
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-ROUNDS: Final = int(os.environ.get("BENCH_WIRE_ROUNDS", "24"))
+ROUNDS: Final = int(os.environ.get("BENCH_WIRE_ROUNDS", "15"))
 # What lies where in memory makes some processes slower than others: there are several of each.
 GENERATIONS: Final = 3
-CALLS: Final = 100
+CALLS: Final = 400
 STREAM_ROUNDS: Final = 8
 STREAMED: Final = 5000
 MEMORY_CALLS: Final = int(os.environ.get("BENCH_MEMORY_CALLS", "20000"))
