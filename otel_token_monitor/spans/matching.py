@@ -136,6 +136,10 @@ class Matcher:
         """Whether calls wait for the spans around them."""
         return bool(self._held or self._undecided)
 
+    def holds(self, response_id: str | None) -> bool:
+        """Whether the call with a response's id waits for the spans around it."""
+        return any(group.response_id == response_id for group in self._held)
+
     def add(self, call: Call, now: float) -> None:
         """Take in one account."""
         self._scopes.add(call.scope)

@@ -156,7 +156,7 @@ class Exchange:
             usage_known=known,
             unmetered=None if known else self._reason(abandoned=abandoned),
             estimate=self._estimate(reply) if abandoned else None,
-            error_type=None if error is None or known else type(error).__name__,
+            error_type=None if error is None or known or reply.final else type(error).__name__,
             first_token_ns=first_token_ns,
             pending=pending,
             fetched=fetched,
