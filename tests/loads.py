@@ -38,9 +38,10 @@ PARTS: Final = TokenUsage(input=70, input_cached=30, output=15, output_reasoning
 """What each call uses."""
 TOKENS: Final = PARTS.total_tokens
 
-NOTE: Final = struct.Struct("QQQ")
+NOTE: Final = struct.Struct("QQQQ")
 """What `until_killed` writes of each call: its number, when it ended on the monotonic clock, the
-longest pause between two commits so far, in nanoseconds; 0 before the first few are made."""
+longest pause between two commits so far, in nanoseconds, 0 before the first few are made; and how
+many commits it has seen by then."""
 
 # The first commits of a process wait for what is imported when it is first needed.
 _IMPORTING: Final = 3
@@ -117,7 +118,7 @@ def until_killed(data_dir: str, port: int, worker: int, per_second: int) -> None
             if commits > _IMPORTING:
                 longest = max(longest, last - written)
         written = last
-        os.write(1, NOTE.pack(number, time.monotonic_ns(), longest))
+        os.write(1, NOTE.pack(number, time.monotonic_ns(), longest, commits))
 
 
 def short_life(data_dir: str, worker: int, calls: int, seconds: float) -> None:

@@ -94,7 +94,7 @@ class Scraper(threading.Thread):
     def run(self) -> None:
         while not self._done.is_set():
             try:
-                with urllib.request.urlopen(self._url, timeout=5) as response:  # noqa: S310 - http
+                with urllib.request.urlopen(self._url, timeout=60) as response:  # noqa: S310 - http
                     text = response.read().decode()
             except (OSError, ValueError, http.client.HTTPException):
                 time.sleep(0.05)  # nobody serves just now, or who did was killed midway
@@ -155,14 +155,14 @@ class Victim:
             with suppress(BrokenPipeError):
                 pipe.close()
 
-    def noted(self) -> list[tuple[int, int, int]]:
+    def noted(self) -> list[tuple[int, int, int, int]]:
         whole = len(self._notes) // NOTE.size * NOTE.size
         return list(NOTE.iter_unpack(self._notes[:whole]))
 
     def first_commit(self) -> float:
         """How long after its first call it had made its first few commits, in seconds."""
         notes = self.noted()
-        return (next(ended for _, ended, pause in notes if pause) - notes[0][1]) / 1e9
+        return (next(ended for _, ended, pause, _ in notes if pause) - notes[0][1]) / 1e9
 
     def lag(self, written: set[int]) -> tuple[int, float, float]:
         """How many calls are missing, how old the oldest was at the kill, the longest pause.
@@ -170,13 +170,28 @@ class Victim:
         The pause is between two commits of this process; both are in seconds.
         """
         notes = self.noted()
-        missing = [ended for number, ended, _ in notes if number not in written]
+        missing = [ended for number, ended, _, _ in notes if number not in written]
         oldest = (self._killed_ns - min(missing)) / 1e9 if missing else 0.0
-        return len(missing), oldest, max((pause for *_, pause in notes), default=0) / 1e9
+        return len(missing), oldest, max((pause for _, _, pause, _ in notes), default=0) / 1e9
+
+    def passed_over(self, written: set[int]) -> int:
+        """How many calls are missing although two commits were seen after them.
+
+        The first of the two may have begun before the call ended; the second has it.
+        """
+        notes = self.noted()
+        return sum(
+            number not in written and notes[-1][3] - commits >= 2 for number, _, _, commits in notes
+        )
 
 
-def kills(count: int = 100, *, workers: int = 3, per_second: int = 1500) -> Report:
-    """Kill processes under load; two others go on meanwhile, and somebody scrapes."""
+def kills(
+    count: int = 100, *, workers: int = 3, per_second: int = 1500, timed: bool = True
+) -> Report:
+    """Kill processes under load; two others go on meanwhile, and somebody scrapes.
+
+    What is `timed` must hold only on a machine that does nothing else.
+    """
     report = Report()
     with tempfile.TemporaryDirectory() as folder, socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -199,11 +214,13 @@ def kills(count: int = 100, *, workers: int = 3, per_second: int = 1500) -> Repo
             oldest.kill()
             victims.append(oldest)
         scraper.stop()
-        _check_kills(report, data_dir / "usage.db", victims, scraper)
+        _check_kills(report, data_dir / "usage.db", victims, scraper, timed=timed)
     return report
 
 
-def _check_kills(report: Report, file: Path, victims: list[Victim], scraper: Scraper) -> None:
+def _check_kills(
+    report: Report, file: Path, victims: list[Victim], scraper: Scraper, *, timed: bool
+) -> None:
     with closing(sqlite3.connect(file)) as connection:
         (sound,) = connection.execute("PRAGMA integrity_check").fetchone()
         ids = [row[0] for row in connection.execute("SELECT response_id FROM record")]
@@ -234,14 +251,18 @@ def _check_kills(report: Report, file: Path, victims: list[Victim], scraper: Scr
     report.must(counted == (len(ids), len(ids) * TOKENS), "counters and records disagree")
     report.must(periods == len(ids), "quarter-hours and records disagree")
     report.must(not scraper.fallen, f"{len(scraper.fallen)} counters fell: {scraper.fallen[:3]}")
-    report.must(scraper.scrapes > len(victims), "hardly any scrape succeeded")
+    few = len(victims) if timed else 0
+    report.must(scraper.scrapes > few, "hardly any scrape succeeded")
     for victim, (missing, age, pause) in zip(victims, lags, strict=True):
         # A pause is the interval and one commit. A call waits for the commit that is being made,
         # the interval, and its own commit.
         allowed = 2 * max(pause, INTERVAL)
         report.must(
-            age <= allowed, f"victim {victim.number}: {age:.3f} s lost, {allowed:.3f} s may be"
+            age <= allowed or not timed,
+            f"victim {victim.number}: {age:.3f} s lost, {allowed:.3f} s may be",
         )
+        over = victim.passed_over(written.get(victim.number, set()))
+        report.must(not over, f"victim {victim.number}: {over} calls were passed over")
         report.must(missing < len(victim.noted()), f"victim {victim.number}: nothing was written")
 
 
@@ -255,8 +276,11 @@ def _pair(values: list[Any], form: str, scale: float = 1) -> str:
 # Many writers.
 
 
-def writers(processes: int = 8, seconds: float = 10.0) -> Report:
-    """Processes at full speed on one ledger, in batches, and with a commit each."""
+def writers(processes: int = 8, seconds: float = 10.0, *, timed: bool = True) -> Report:
+    """Processes at full speed on one ledger, in batches, and with a commit each.
+
+    What is `timed` must hold only on a machine that does nothing else.
+    """
     report = Report()
     speeds = {}
     for size in (1000, 1):
@@ -291,7 +315,7 @@ def writers(processes: int = 8, seconds: float = 10.0) -> Report:
     report.add("rows/s in batches of 1000", int(speeds[1000]))
     report.add("rows/s with a commit each", int(speeds[1]))
     report.add("ratio (at least 5)", f"{ratio:.1f}")
-    report.must(ratio >= 5, f"batches are only {ratio:.1f} times as fast")
+    report.must(ratio >= 5 or not timed, f"batches are only {ratio:.1f} times as fast")
     return report
 
 

@@ -66,18 +66,18 @@ class Application:
             assert pipe is not None
             with suppress(BrokenPipeError):
                 pipe.close()
-        self._process.wait(10)
+        self._process.wait(60)
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
-    def calls(self, number: int) -> float:
-        """Make calls; the longest that one took, in seconds."""
-        longest: float = self._ask("calls", number)
-        return longest
+    def calls(self, number: int) -> list[str]:
+        """Make calls; what of SQLite or of files was done within them, by the thread that calls."""
+        done: list[str] = self._ask("calls", number)
+        return done
 
-    def flush(self, timeout: float = 10.0) -> bool:
+    def flush(self, timeout: float = 60.0) -> bool:
         return bool(self._ask("flush", timeout))
 
     def scrape(self) -> str:
@@ -111,11 +111,11 @@ class Application:
         """End as a program ends; the exit code."""
         assert self._process.stdin is not None
         self._process.stdin.close()
-        return self._process.wait(20)
+        return self._process.wait(60)
 
     def kill(self) -> None:
         self._process.send_signal(signal.SIGKILL)
-        self._process.wait(10)
+        self._process.wait(60)
 
     def _ask(self, command: str, *arguments: object) -> Any:
         self._say([command, *arguments])
@@ -158,7 +158,7 @@ def ledger_id(path: Path) -> str:
     return str(found)
 
 
-def eventually(condition: Callable[[], object], timeout: float = 15.0) -> None:
+def eventually(condition: Callable[[], object], timeout: float = 60.0) -> None:
     """Wait until a condition holds."""
     deadline = time.monotonic() + timeout
     while not condition():

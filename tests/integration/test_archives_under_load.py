@@ -65,7 +65,7 @@ class Writers:
 
     def stop(self) -> list[int]:
         """End them; how many calls each made. None had any trouble to log."""
-        out, _ = self.process.communicate(timeout=30)
+        out, _ = self.process.communicate(timeout=60)
         assert self.process.returncode == 0
         told = json.loads(out)
         assert [lines for _, lines in told] == [[]] * WORKERS
@@ -209,12 +209,15 @@ def test_exports_while_old_records_are_pruned_have_the_same_total(
     number = 20_000
     seed(data_dir, history(number))
     before = _export(data_dir, tmp_path / "before.json", *history_days())
-    pruning = threading.Thread(target=prune_slowly, args=(data_dir,))
+    seen = threading.Event()
+    pruning = threading.Thread(target=prune_slowly, args=(data_dir, seen))
     pruning.start()
     found: list[Exported] = []
     while pruning.is_alive():
         suffix = FORMATS[len(found) % len(FORMATS)]
         found.append(_export(data_dir, tmp_path / f"while.{suffix}", *history_days()))
+        if len(found[-1].calls) < number:
+            seen.set()
     pruning.join()
     found.append(_export(data_dir, tmp_path / "after.json", *history_days()))
     assert [one.totals() for one in found] == [before.totals()] * len(found)
@@ -222,9 +225,13 @@ def test_exports_while_old_records_are_pruned_have_the_same_total(
     assert (len(before.calls), before.sums, found[-1].calls) == (number, [], [])
 
 
-def prune_slowly(data_dir: Path) -> None:
-    """Prune all records, in many steps."""
+def prune_slowly(data_dir: Path, seen: threading.Event) -> None:
+    """Prune all records, in many steps; the last of them once somebody has seen some gone."""
     guest = LedgerGuest(Location.in_directory(data_dir))
+    steps = 0
     while guest.change(partial(prune, before_ns=time.time_ns(), most=100)):
         time.sleep(0.005)
+        steps += 1
+        if steps == 150:
+            seen.wait(60)
     guest.close()

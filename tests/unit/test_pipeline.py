@@ -7,12 +7,15 @@ import sqlite3
 import threading
 import time
 from contextlib import closing
+from itertools import pairwise
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 
+from otel_token_monitor.ledger import outbox
 from otel_token_monitor.ledger.database import Location
 from otel_token_monitor.ledger.errors import LedgerBusyError, LedgerError
 from otel_token_monitor.ledger.reader import LedgerReader
@@ -66,7 +69,7 @@ def requests(pipeline: Pipeline) -> int:
 
 
 def eventually(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -110,15 +113,15 @@ def test_the_ledger_is_made_before_the_first_call(make: Make, file: Location) ->
     assert pipeline.last_write_ns is None
 
 
-def test_it_ticks_about_once_a_second(make: Make, file: Location) -> None:
-    ticks: list[float] = []
-    pipeline, tracer = make(file, on_tick=lambda: ticks.append(time.monotonic()))
+def test_it_ticks_once_a_second_at_most(make: Make, file: Location) -> None:
+    due: list[float] = []
+    pipeline, tracer = make(file)
+    pipeline.on_tick = lambda: due.append(pipeline._ticked_at)
     pipeline.start()
-    end = time.monotonic() + 2.6
-    while time.monotonic() < end:
+    while len(due) < 4:
         call(tracer)
         time.sleep(0.02)
-    assert 2 <= len(ticks) <= 3
+    assert min(later - one for one, later in pairwise(due)) >= 1
 
 
 def test_a_flush_ends_although_calls_never_do(make: Make, file: Location) -> None:
@@ -227,18 +230,23 @@ def test_a_call_that_no_ledger_takes_does_not_hold_up_the_others(
 
 def test_it_says_when_it_has_been_busy_for_too_long(make: Make, file: Location) -> None:
     pipeline, _ = make(file)
+    # None of them gets the lock: all of them end, or this test never would.
     with pipeline.lock:
-        started = time.monotonic()
         assert not pipeline.drain(timeout=0.05)
         assert not pipeline.force_flush(0.05)
         assert pipeline.unwritten_health() == {}
-        assert time.monotonic() - started < 2
     with pipeline.lock, pytest.raises(LedgerBusyError, match=r"has been busy for 0\.1 s"):
         pipeline.ask(LedgerReader.exposition, timeout=0.1)
 
 
 @pytest.mark.logs_errors
-def test_a_trouble_is_tried_again_later_and_later(make: Make, tmp_path: Path) -> None:
+def test_a_trouble_is_tried_again_later_and_later(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.monotonic()
+    monkeypatch.setattr(
+        outbox, "time", SimpleNamespace(monotonic=lambda: now, time_ns=time.time_ns)
+    )
     blocked = tmp_path / "data"
     blocked.touch()
     pipeline, tracer = make(Location.in_directory(blocked))
@@ -247,9 +255,9 @@ def test_a_trouble_is_tried_again_later_and_later(make: Make, tmp_path: Path) ->
     for _ in range(6):
         pipeline._outbox._retry_at = 0.0
         assert not pipeline._outbox.write(patient=True)
-        pauses.append(round(pipeline._outbox._retry_at - time.monotonic(), 1))
+        pauses.append(round(pipeline._outbox._retry_at - now, 3))
         assert not pipeline._outbox.write()  # somebody asks meanwhile
-        assert pauses[-1] == round(pipeline._outbox._retry_at - time.monotonic(), 1)
+        assert pauses[-1] == round(pipeline._outbox._retry_at - now, 3)
     assert pauses == [0.5, 1.0, 2.0, 4.0, 8.0, 10.0]
     blocked.unlink()
     assert requests(pipeline) == 1

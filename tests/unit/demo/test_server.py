@@ -233,7 +233,7 @@ def test_requests_fail_until_retried_enough(server: DemoServer, client: Client) 
 def test_the_answer_is_delayed(client: Client) -> None:
     with pytest.raises(openai.APITimeoutError):
         client.responses.create(
-            model="m", input="a", timeout=0.05, extra_headers={"x-demo-delay": "0.2"}
+            model="m", input="a", timeout=0.05, extra_headers={"x-demo-delay": "5"}
         )
 
 
