@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ends_well"]
 
-_SECONDS = 30.0
+_SECONDS = 60.0
 
 
 def ends_well(child: Callable[[], bool]) -> bool:

@@ -117,13 +117,13 @@ class Spender:
     def kill(self) -> None:
         """End it as a power cut would."""
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait(10)
+        self.process.wait(60)
 
     def stop(self) -> None:
         """End it as a program ends."""
         assert self.process.stdin is not None
         self.process.stdin.close()
-        assert self.process.wait(20) == 0
+        assert self.process.wait(60) == 0
 
     def _say(self, what: object) -> None:
         assert self.process.stdin is not None
@@ -185,7 +185,7 @@ class Chain:
     def query(self, expression: str) -> list[tuple[dict[str, str], float]]:
         """The labels and values of an instant query."""
         answer = httpx.get(
-            f"{self.prometheus.address}/api/v1/query", params={"query": expression}
+            f"{self.prometheus.address}/api/v1/query", params={"query": expression}, timeout=60
         ).raise_for_status()
         return [
             ({name: value for name, value in one["metric"].items() if name != "__name__"}, number)
@@ -201,7 +201,9 @@ class Chain:
 
     def firing(self) -> set[str]:
         """The severities of the budget's alerts that fire in Prometheus."""
-        answer = httpx.get(f"{self.prometheus.address}/api/v1/alerts").raise_for_status()
+        answer = httpx.get(
+            f"{self.prometheus.address}/api/v1/alerts", timeout=60
+        ).raise_for_status()
         return {
             alert["labels"]["severity"]
             for alert in answer.json()["data"]["alerts"]
@@ -210,7 +212,9 @@ class Chain:
 
     def states(self) -> dict[str, str]:
         """How Alertmanager has each alert of the budget, by severity: active or suppressed."""
-        answer = httpx.get(f"{self.alertmanager.address}/api/v2/alerts").raise_for_status()
+        answer = httpx.get(
+            f"{self.alertmanager.address}/api/v2/alerts", timeout=60
+        ).raise_for_status()
         return {
             alert["labels"]["severity"]: alert["status"]["state"]
             for alert in answer.json()
@@ -219,7 +223,7 @@ class Chain:
 
     def failed_deliveries(self) -> float:
         """How often Alertmanager has tried in vain to reach a webhook."""
-        metrics = httpx.get(f"{self.alertmanager.address}/metrics").text
+        metrics = httpx.get(f"{self.alertmanager.address}/metrics", timeout=60).text
         failed = samples(metrics, "alertmanager_notification_requests_failed_total")
         return sum(one.value for one in failed if one.labels["integration"] == "webhook")
 
@@ -230,7 +234,7 @@ class Chain:
 
     def _evaluations(self) -> float:
         """How often since Prometheus was started."""
-        metrics = httpx.get(f"{self.prometheus.address}/metrics").text
+        metrics = httpx.get(f"{self.prometheus.address}/metrics", timeout=60).text
         rounds = samples(metrics, "prometheus_rule_group_iterations_total")
         return sum(one.value for one in rounds if "llm-budgets" in one.labels["rule_group"])
 

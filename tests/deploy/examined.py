@@ -131,7 +131,7 @@ def silenced(address: str, alert: str) -> Iterator[Callable[[], None]]:
         "createdBy": "me",
         "comment": "a test",
     }
-    answer = httpx.post(f"{address}/api/v2/silences", json=silence).raise_for_status()
+    answer = httpx.post(f"{address}/api/v2/silences", json=silence, timeout=60).raise_for_status()
     silence_id = answer.json()["silenceID"]
 
     def end() -> None:

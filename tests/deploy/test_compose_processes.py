@@ -111,7 +111,7 @@ def application(files: Files, port: int) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def is_healthy(port: int) -> bool:
-    connection = HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request("GET", "/healthz")
         return connection.getresponse().status == 200
@@ -123,7 +123,6 @@ def is_healthy(port: int) -> bool:
 
 @needs("prometheus", "prometheus")
 @needs("prometheus-alertmanager", "prometheus-alertmanager")
-@pytest.mark.timeout(150)
 def test_as_processes_they_deliver_an_alert_of_the_demo(files: Files) -> None:
     """With the commands, variables and files of the containers; names and ports are other ones."""
     make_secrets(files)
@@ -158,13 +157,13 @@ def test_as_processes_they_deliver_an_alert_of_the_demo(files: Files) -> None:
         ) as prometheus,
     ):
         arrived = f"{alertmanager.address}/api/v2/alerts"
-        eventually(lambda: "LLMBudgetUsed" in httpx.get(arrived).text, 90)
+        eventually(lambda: "LLMBudgetUsed" in httpx.get(arrived, timeout=60).text, 90)
         # The demo has told of that itself. Of another one it has not.
         other = {"labels": {"alertname": "DiskFull"}, "annotations": {"summary": "Nearly"}}
-        httpx.post(arrived, json=[other]).raise_for_status()
+        httpx.post(arrived, json=[other], timeout=60).raise_for_status()
         eventually(lambda: "received: DiskFull is firing: Nearly" in alert_log(files))
         assert failed(alertmanager.address) == 0
-        (target,) = httpx.get(f"{prometheus.address}/api/v1/targets").json()["data"][
+        (target,) = httpx.get(f"{prometheus.address}/api/v1/targets", timeout=60).json()["data"][
             "activeTargets"
         ]
         assert (target["scrapePool"], target["health"]) == ("otel-token-monitor", "up")
@@ -202,4 +201,6 @@ def alert_log(files: Files) -> str:
 def failed(alertmanager: str) -> float:
     """How many notifications could not be delivered."""
     name = "alertmanager_notifications_failed_total"
-    return sum(one.value for one in samples(httpx.get(f"{alertmanager}/metrics").text, name))
+    return sum(
+        one.value for one in samples(httpx.get(f"{alertmanager}/metrics", timeout=60).text, name)
+    )

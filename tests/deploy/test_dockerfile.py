@@ -164,7 +164,6 @@ def copy(words: list[str], here: Path) -> None:
             shutil.copy(ROOT / source, here / target)
 
 
-@pytest.mark.timeout(150)
 def test_what_it_installs_has_the_rules_and_nothing_to_install_more(image: Path) -> None:
     code = (
         "import openai, json\n"
@@ -179,7 +178,6 @@ def test_what_it_installs_has_the_rules_and_nothing_to_install_more(image: Path)
     assert not (monitor / "pip").exists()
 
 
-@pytest.mark.timeout(150)
 def test_its_healthcheck_tells_whether_it_serves(image: Path, tmp_path: Path) -> None:
     """With the image's command, at another port and at loopback only."""
     port = free_port()
@@ -197,7 +195,7 @@ def test_its_healthcheck_tells_whether_it_serves(image: Path, tmp_path: Path) ->
         stderr=subprocess.DEVNULL,
     ) as process:
         try:
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 60
             while exit_code(check):
                 assert time.monotonic() < deadline
         finally:

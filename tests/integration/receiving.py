@@ -82,7 +82,7 @@ def answering(server: R) -> Iterator[R]:
         thread.join()
 
 
-def eventually(condition: Callable[[], object], seconds: float = 30) -> None:
+def eventually(condition: Callable[[], object], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -90,7 +90,7 @@ def eventually(condition: Callable[[], object], seconds: float = 30) -> None:
 
 
 def ledger(directory: Path, statement: str) -> list[tuple[Any, ...]]:
-    with closing(sqlite3.connect(directory / "usage.db", timeout=5)) as connection, connection:
+    with closing(sqlite3.connect(directory / "usage.db", timeout=60)) as connection, connection:
         return connection.execute(statement).fetchall()
 
 

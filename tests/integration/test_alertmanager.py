@@ -69,17 +69,19 @@ class Alertmanager:
         }
         if ended:
             alert["endsAt"] = now.isoformat()
-        httpx.post(f"{self.address}/api/v2/alerts", json=[alert]).raise_for_status()
+        httpx.post(f"{self.address}/api/v2/alerts", json=[alert], timeout=60).raise_for_status()
 
     def count(self, name: str) -> float:
         """How many notifications to webhooks it has begun, or failed to send."""
-        found = samples(httpx.get(f"{self.address}/metrics").text, f"alertmanager_{name}_total")
+        found = samples(
+            httpx.get(f"{self.address}/metrics", timeout=60).text, f"alertmanager_{name}_total"
+        )
         return sum(one.value for one in found if one.labels["integration"] == "webhook")
 
     def stop(self) -> str:
         """End it; what it logged."""
         self.process.terminate()
-        _, log = self.process.communicate(timeout=10)
+        _, log = self.process.communicate(timeout=60)
         return log
 
 
@@ -115,7 +117,7 @@ def alertmanager(folder: Path, monitor: str, token: str = TOKEN) -> Iterator[Ale
 
 def is_ready(address: str) -> bool:
     try:
-        return httpx.get(f"{address}/-/ready").is_success
+        return httpx.get(f"{address}/-/ready", timeout=60).is_success
     except httpx.TransportError:
         return False
 
@@ -227,7 +229,9 @@ class Mirror(Receiver):
         """Keep it and send it back."""
         super().take(payload)
         bearer = {"Authorization": f"Bearer {TOKEN}"}
-        self.answers.append(httpx.post(self.sends_to, headers=bearer, json=payload).json())
+        self.answers.append(
+            httpx.post(self.sends_to, headers=bearer, json=payload, timeout=60).json()
+        )
 
 
 def test_a_loop_ends_after_one_round(data_dir: Path, tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def kill_when(process: subprocess.Popen[str], is_time: Callable[[], bool]) -> bo
         while process.poll() is None and not is_time():
             time.sleep(0.0005)
         process.send_signal(signal.SIGKILL)
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
     return process.returncode == -signal.SIGKILL
 
 

@@ -54,7 +54,7 @@ def run(*arguments: str, cwd: Path, **environ: str) -> subprocess.CompletedProce
         env=environment(environ),
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
 
@@ -78,7 +78,7 @@ def serving(directory: Path, **environ: str) -> Iterator[tuple[subprocess.Popen[
 
 
 def scrape(address: str) -> str:
-    with urllib.request.urlopen(address, timeout=5) as response:  # noqa: S310 - http
+    with urllib.request.urlopen(address, timeout=60) as response:  # noqa: S310 - http
         return str(response.read().decode())
 
 
@@ -110,7 +110,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
         write(directory, 234)
         grown, page = scrape(address), scrape(address.removesuffix("metrics"))
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=5)
+        _, errors = process.communicate(timeout=60)
     return Story(missing, then, appeared, grown, page, process.returncode, errors)
 
 
@@ -147,7 +147,7 @@ def test_serve_ends_quietly_on_sigterm(tmp_path: Path) -> None:
     with serving(tmp_path) as (process, address):
         scrape(address)
         process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=5)
+        _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (0, "")
 
 
@@ -198,7 +198,7 @@ def in_a_terminal(directory: Path, **environ: str) -> bytes:
         env=environment({"TERM": "xterm-256color", "COLUMNS": "80", **environ}),
         stdout=theirs,
         check=True,
-        timeout=20,
+        timeout=60,
     )
     os.close(theirs)
     try:
@@ -270,7 +270,7 @@ def test_top_shows_what_comes_and_ends_on(end: str, tmp_path: Path) -> None:
         else:
             process.send_signal(signal.Signals[end])
         rest = read_until(terminal, b"\x1b[?1049l")
-        code = process.wait(timeout=20)
+        code = process.wait(timeout=60)
         after = termios.tcgetattr(terminal)
     assert (code, b"Traceback" in rest) == (0, False)
     assert (before == after, before == during) == (True, False)
@@ -288,7 +288,7 @@ def test_top_goes_on_when_its_ledger_goes_away(tmp_path: Path) -> None:
         read_until(terminal, b"4,321")
         os.write(terminal, b"q")
         read_until(terminal, b"\x1b[?1049l")
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=60) == 0
 
 
 @pytest.mark.parametrize(
@@ -306,7 +306,7 @@ def test_a_verdict_does_not_depend_on_who_listens(
         env=environment({"TOKEN_DAILY_LIMIT": limit}),
         stdout=writer,
         stderr=subprocess.PIPE,
-        timeout=20,
+        timeout=60,
         check=False,
     )
     os.close(writer)

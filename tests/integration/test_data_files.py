@@ -112,7 +112,7 @@ def test_processes_that_end_at_once_leave_files_with_all_calls(
         assert app.process.stdin is not None
         app.process.stdin.close()
     for app in apps:
-        assert app.process.wait(20) == 0
+        assert app.process.wait(60) == 0
     assert tokens(tmp_path / "project_shop.json") == sum(range(31))
     assert sum(tokens(path) for path in tmp_path.glob("monthly_*.json")) == sum(range(31))
 
@@ -140,7 +140,6 @@ def whole(directory: Path) -> int:
     return read
 
 
-@pytest.mark.timeout(120)
 def test_files_are_whole_and_none_is_wrong_whenever_a_process_is_killed(tmp_path: Path) -> None:
     chance = random.Random(4)
     first = read = 0
@@ -206,7 +205,6 @@ def old_records(directory: Path) -> int:
     return int(number)
 
 
-@pytest.mark.timeout(120)
 def test_old_records_are_pruned_while_eight_processes_write(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()

@@ -100,22 +100,22 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     PROMTOOL is None and os.environ.get("CI") != "true", reason="promtool is not installed"
 )
 def test_promtool_finds_nothing_to_complain_of(address: str) -> None:
-    text = httpx.get(address).content
+    text = httpx.get(address, timeout=60).content
     checked = subprocess.run(
-        ["promtool", "check", "metrics"], input=text, capture_output=True, timeout=30, check=False
+        ["promtool", "check", "metrics"], input=text, capture_output=True, timeout=60, check=False
     )
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
 
 
 def test_the_text_is_readable(address: str) -> None:
-    families = {family.name for family in parse_text(httpx.get(address).text)}
+    families = {family.name for family in parse_text(httpx.get(address, timeout=60).text)}
     assert {"llm_tokens", "llm_request_tokens", "otel_token_monitor_ledger_up"} <= families
 
 
 def test_what_is_served_is_what_is_documented(address: str) -> None:
     # In this format counters and build information have the suffixes that PromQL calls them by,
     # and the latter is a gauge.
-    lines = httpx.get(address).text.splitlines()
+    lines = httpx.get(address, timeout=60).text.splitlines()
     served = [tuple(line.split()[2:]) for line in lines if line.startswith("# TYPE ")]
     table = [row.split(" | ") for row in METRICS_PAGE.read_text().splitlines()]
     documented = [
@@ -127,6 +127,6 @@ def test_what_is_served_is_what_is_documented(address: str) -> None:
 
 
 def test_openmetrics_is_readable(address: str) -> None:
-    text = httpx.get(address, headers={"accept": "application/openmetrics-text"}).text
+    text = httpx.get(address, headers={"accept": "application/openmetrics-text"}, timeout=60).text
     families = text_string_to_metric_families(text)  # type: ignore[no-untyped-call]
     assert {"llm_tokens", "otel_token_monitor_build"} <= {family.name for family in families}

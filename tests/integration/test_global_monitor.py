@@ -261,8 +261,8 @@ def test_check_of_the_global_ledger(together: Path) -> None:
 
 def test_serving_the_global_ledger(together: Path) -> None:
     with serving(together) as server:
-        metrics = httpx.get(f"{server.address}/metrics").text
-        page = httpx.get(server.address, headers={"accept": "text/html"}).text
+        metrics = httpx.get(f"{server.address}/metrics", timeout=60).text
+        page = httpx.get(server.address, headers={"accept": "text/html"}, timeout=60).text
     (used,) = samples(metrics, "llm_budget_used")
     assert (used.labels["scope"], used.labels["budget"], used.value) == (
         "global",

@@ -63,6 +63,7 @@ class Prometheus:
                 "query": f'last_over_time({{__name__=~"{name}"}}[30d])',
                 "time": moment.timestamp(),
             },
+            timeout=60,
         ).json()
         assert answer["status"] == "success", answer
         return {
@@ -107,7 +108,7 @@ def prometheus(folder: Path, storage: Path) -> Iterator[Prometheus]:
 
 def is_ready(address: str) -> bool:
     try:
-        return httpx.get(f"{address}/-/ready").is_success
+        return httpx.get(f"{address}/-/ready", timeout=60).is_success
     except httpx.TransportError:
         return False
 

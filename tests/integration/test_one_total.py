@@ -91,12 +91,12 @@ def command(directory: Path, *arguments: str) -> dict[str, Any]:
 
 
 def fetched(address: str, path: str) -> dict[str, Any]:
-    document: dict[str, Any] = httpx.get(f"{address}{path}").raise_for_status().json()
+    document: dict[str, Any] = httpx.get(f"{address}{path}", timeout=60).raise_for_status().json()
     return document
 
 
 def metrics(address: str) -> str:
-    return httpx.get(f"{address}/metrics").raise_for_status().text
+    return httpx.get(f"{address}/metrics", timeout=60).raise_for_status().text
 
 
 def budgets_shown(address: str) -> dict[str, int]:

@@ -110,7 +110,9 @@ def test_a_webhook_that_is_dead_shows_in_the_metrics(tmp_path: Path) -> None:
     port = free_port()
 
     def pending() -> list[float]:
-        return [one.value for one in samples(httpx.get(f"{address}/metrics").text, PENDING)]
+        return [
+            one.value for one in samples(httpx.get(f"{address}/metrics", timeout=60).text, PENDING)
+        ]
 
     with serving(tmp_path, TOKEN_WEBHOOK_URL=f"http://127.0.0.1:{port}/secret") as server:
         address = server.address
@@ -143,11 +145,14 @@ def test_a_ledger_that_is_read_only_is_served_and_not_watched(read_only: Path) -
                 f"{server.address}/alerts",
                 headers={"Authorization": "Bearer secret-token-16"},
                 json={"alerts": [ALERT]},
+                timeout=60,
             )
             for _ in range(2)
         ]
         assert [(one.status_code, one.json()) for one in answers] == [(503, {"error": message})] * 2
-        tokens = samples(httpx.get(f"{server.address}/metrics").text, "llm_tokens_total")
+        tokens = samples(
+            httpx.get(f"{server.address}/metrics", timeout=60).text, "llm_tokens_total"
+        )
         assert sum(sample.value for sample in tokens) == LIMIT
         assert server.stop() == (
             f"budgets are not watched here, and no alerts delivered: {message}\n"
@@ -159,6 +164,6 @@ def test_it_does_not_watch_where_that_is_switched_off(tmp_path: Path) -> None:
     with serving(
         tmp_path, TOKEN_AUTO_MONITOR="false", TOKEN_ALERTS_TOKEN="secret-token-16"
     ) as server:
-        assert httpx.post(f"{server.address}/alerts", json={}).status_code == 404
+        assert httpx.post(f"{server.address}/alerts", json={}, timeout=60).status_code == 404
         assert server.stop() == ""
     assert ledger(tmp_path, "SELECT * FROM alert_target") == []

@@ -63,7 +63,7 @@ def test_an_application_with_a_lifespan_of_its_own_has_our_paths(kind: Any) -> N
             startup=lambda: said.append("startup"),
             shutdown=lambda: said.append("shutdown"),
         )
-        with served(app) as address, httpx.Client(base_url=address) as client:
+        with served(app) as address, httpx.Client(base_url=address, timeout=60) as client:
             paths = ["/", "/metrics", "/metrics/", "/token-usage", "/token-status/", "/healthz"]
             assert {path: client.get(path).status_code for path in paths} == dict.fromkeys(
                 paths, 200

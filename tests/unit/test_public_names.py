@@ -55,7 +55,7 @@ def run(code: str, folder: Path) -> str:
         capture_output=True,
         text=True,
         check=True,
-        timeout=30,
+        timeout=60,
     )
     return done.stdout
 

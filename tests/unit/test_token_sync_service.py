@@ -97,7 +97,7 @@ def test_the_first_round_comes_at_once(books: Books, tmp_path: Path) -> None:
     with one as same:
         assert same is one
         assert one.running
-        assert alerted.wait(20)
+        assert alerted.wait(60)
     assert not one.running
     assert monitor.running
     monitor.stop_monitoring()

@@ -52,12 +52,12 @@ def switch_on(name: str, **arguments: object) -> Any:
 def scrape(monitor: TokenMonitor) -> str:
     """What Prometheus would read, over HTTP, once all that ended is counted."""
     monitor.force_flush()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while monitor.address is None and time.monotonic() < deadline:
         time.sleep(0.005)
     assert monitor.address is not None
     host, port = monitor.address
-    with urllib.request.urlopen(f"http://{host}:{port}/metrics", timeout=10) as response:
+    with urllib.request.urlopen(f"http://{host}:{port}/metrics", timeout=60) as response:
         text: str = response.read().decode()
     return text
 

@@ -61,7 +61,7 @@ def _count(data_dir: str, worker: int, begun: Any) -> int:
     for numbers in _batches():
         for made in numbers:
             call(make, f"{worker}-{made}")
-    assert monitor.force_flush(20)
+    assert monitor.force_flush(60)
     otel_token_monitor.uninstrument()
     return made
 
@@ -112,7 +112,7 @@ def main() -> None:
     ]
     for child in children:
         child.start()
-    begun.wait(20)
+    begun.wait(60)
     print("ready", flush=True)  # noqa: T201 - the answer
     sys.stdin.read()
     _over.set()

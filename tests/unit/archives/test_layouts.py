@@ -68,7 +68,7 @@ def test_line_ends_may_be_those_of_windows(export: dict[str, Any], tmp_path: Pat
 def test_jq_changes_nothing(export: dict[str, Any], tmp_path: Path, arguments: list[str]) -> None:
     del export
     done = subprocess.run(
-        ["jq", *arguments, tmp_path / "calls.json"], capture_output=True, check=True, timeout=30
+        ["jq", *arguments, tmp_path / "calls.json"], capture_output=True, check=True, timeout=60
     )
     check(done.stdout.decode(), tmp_path)
 

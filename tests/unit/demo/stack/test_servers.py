@@ -89,7 +89,7 @@ def test_a_server_that_ended_by_itself_is_an_error_with_its_log(tmp_path: Path) 
     log = tmp_path / "log"
     log.write_text("disk full\n")
     server = running(log, "print('ready', flush=True); raise SystemExit(7)")
-    server.process.wait(10)
+    server.process.wait(60)
     message = f"{Path(sys.executable).name} has ended with exit code 7; it said:\ndisk full"
     with pytest.raises(ServerEndedError, match=f"^{re.escape(message)}$"):
         server.check()
