@@ -66,10 +66,13 @@ def _metrics(
     if fault is not None:
         yield fault
         return
-    yield fine(f"{seen.address} shows this ledger.")
-    if others := seen.versions - {version}:
+    # With nothing to compare it with, it may be that of another application.
+    others = f"ledger {', '.join(sorted(seen.ledgers))}" if seen.ledgers else "a ledger"
+    shown = others if ledger.ledger_id is None else "this ledger"
+    yield fine(f"{seen.address} shows {shown}.")
+    if versions := seen.versions - {version}:
         yield warning(
-            f"It is of release {', '.join(sorted(others))}, this command of {version}.",
+            f"It is of release {', '.join(sorted(versions))}, this command of {version}.",
             "Start it anew after an upgrade.",
         )
     if seen.reset_ns is not None and now_ns - seen.reset_ns > _OVER_SECONDS * _NANO:

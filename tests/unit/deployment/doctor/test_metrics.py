@@ -48,6 +48,11 @@ def test_all_is_well() -> None:
     assert of(WELL) == f"ok: {A} shows this ledger."
 
 
+def test_a_ledger_that_nothing_is_known_of_is_named() -> None:
+    unknown = LedgerSeen(place="/data/usage.db")
+    assert said(judge_metrics(WELL, unknown, "data", "1.0", NOW)) == f"ok: {A} shows ledger 1f2e."
+
+
 def test_what_is_seen_of_it() -> None:
     with canned({"/metrics": plain(SHOWN)}) as server:
         for address in (server.address, f"{server.address}/metrics", f"{server.address}/metrics/"):
