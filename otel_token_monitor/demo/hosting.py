@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DemoError", "quiet", "served_address"]
 
-_START_SECONDS: Final = 10.0
+_START_SECONDS: Final = 30.0
 
 
 class DemoError(Exception):

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DemoServer"]
 
-START_TIMEOUT = 10.0
+START_TIMEOUT = 30.0
 
 
 class _Protocol(H11Protocol):
