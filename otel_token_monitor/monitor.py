@@ -74,6 +74,7 @@ class TokenMonitor:
         self.registry = prometheus_client.REGISTRY if registry is None else registry
         self._tracer_provider = tracer_provider
         self._policy = ProjectPolicy(config.project, frozenset(config.inbound_projects))
+        self._hosts = tuple(config.provider_hosts.items())
         self._pipeline = pipelines.join(self, config.data_dir, self._make_pipeline)
         self.policy = Policy.of(config) if policy is None else policy
         """What this monitor goes by; where the ledger keeps another policy, that one holds."""
@@ -101,7 +102,7 @@ class TokenMonitor:
         return Pipeline(
             location,
             self._policy,
-            hosts=tuple(self.config.provider_hosts.items()),
+            hosts=self._hosts,
             max_label_sets=self.config.max_label_sets,
             interval=self.config.drain_interval,
         )
@@ -284,9 +285,7 @@ class TokenMonitor:
             raise
         self._running = True
         self.declare_limits()
-        self._pipeline.watch(
-            self._policy, tuple(self.config.provider_hosts.items()), on_tick=self._serve
-        )
+        self._pipeline.watch(self._policy, self._hosts, on_tick=self._serve)
         self._pipeline.start()
 
     def _begin_capture(self) -> None:
@@ -294,8 +293,7 @@ class TokenMonitor:
         wanted = config.capture or config.instrumentation == "wire"
         if not wanted or config.instrumentation == "none":
             return
-        processor, hosts = self._pipeline.processor, tuple(config.provider_hosts.items())
-        capture = Capture(processor, hosts, config.stream_usage)
+        capture = Capture(self._pipeline.processor, self._hosts, config.stream_usage)
         if capture.on():
             self._capture = capture
             self._pipeline.expect_observations()

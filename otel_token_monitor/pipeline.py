@@ -27,6 +27,7 @@ from otel_token_monitor.ledger.reader import LedgerReader
 from otel_token_monitor.ledger.writer import Chore, LedgerWriter
 from otel_token_monitor.pricing import cost_nanousd
 from otel_token_monitor.spans.calls import polled_record, read_ended
+from otel_token_monitor.spans.fetched import Fetched
 from otel_token_monitor.spans.matching import Matcher
 from otel_token_monitor.spans.processor import SpanQueue, TokenSpanProcessor
 
@@ -59,8 +60,6 @@ _POLL_SECONDS: Final = 0.05
 _YIELD_SECONDS: Final = 0.0005
 # What a call that ends after the end may take, at most, to be written.
 _LATE_SECONDS: Final = 1.0
-# How long what was fetched of a call waits for the record of that call.
-_POLLED_SECONDS: Final = 2.0
 
 
 def no_tick() -> None:
@@ -111,8 +110,7 @@ class Pipeline:
         # How many spans were taken from the queue so far.
         self._taken = 0
         self._reported: dict[str, int] = {}
-        # What was fetched, and when it is to be written.
-        self._polled: deque[tuple[float, UsageRecord]] = deque()
+        self._fetched = Fetched()
         self._later: deque[Callable[[], None]] = deque()
         self._ticked_at = 0.0
         self._busy_at = 0.0
@@ -381,7 +379,7 @@ class Pipeline:
             written = self._outbox.write(patient=True)
             self._catch_up()
             more = bool(self.queue) or (written and bool(self._outbox))
-            busy = taken or self._outbox or self._polled or self._matcher.holding
+            busy = taken or self._outbox or self._fetched or self._matcher.holding
             now = time.monotonic()
             if now - self._ticked_at >= _TICK_SECONDS:
                 self._ticked_at = now
@@ -413,7 +411,7 @@ class Pipeline:
         for item in ended:
             self._read(item, now)
         records = self._matcher.settle(now, everything=everything, more=bool(self.queue))
-        records += self._ripe(now, everything=everything)
+        records += self._fetched.ripe(now, self._matcher.holds, everything=everything)
         self._outbox.accept([self._priced(record) for record in records])
         self._count_health()
         return len(ended)
@@ -424,27 +422,13 @@ class Pipeline:
             if call is None:
                 return
             if call.observed is not None and call.facts.fetched:
-                self._polled.append((now + _POLLED_SECONDS, polled_record(call)))
+                self._fetched.add(polled_record(call), now)
             else:
                 self._matcher.add(call, now)
         except Exception:  # noqa: BLE001 - one span that cannot be read must not cost the others
             self._complain("a span could not be read")
         finally:
             item[0].read = True
-
-    def _ripe(self, now: float, *, everything: bool) -> list[UsageRecord]:
-        """What was fetched of calls whose own record is in the ledger by now, if it ever is.
-
-        It may still wait here for the spans around it, or in the process that began the call.
-        """
-        ripe: list[UsageRecord] = []
-        while self._polled and (everything or self._polled[0][0] <= now):
-            _, record = self._polled.popleft()
-            if not everything and self._matcher.holds(record.response_id):
-                self._polled.append((now + _POLLED_SECONDS, record))
-                break
-            ripe.append(record)
-        return ripe
 
     def _priced(self, record: UsageRecord) -> UsageRecord:
         if record.cost_nanousd is not None or record.usage is None:

@@ -15,7 +15,7 @@ class Observation(NamedTuple):
 
     `host` is `host:port`; `usage` is as the server sent it, unchecked; `estimate` what a call used
     that was left before its usage came. `unmetered` is the reason if there is no usage; without
-    one the server refused, or (`pending`) will tell the usage to who asks for `response_id` later.
+    one the server refused, or will tell the usage to who asks for `response_id` later.
     `fetched`: the request asked for a response that another had begun.
     """
 
@@ -30,5 +30,4 @@ class Observation(NamedTuple):
     unmetered: str | None = None
     error_type: str | None = None
     first_token_ns: int | None = None
-    pending: bool = False
     fetched: bool = False

@@ -107,18 +107,9 @@ class Stamp:
 
         It has an id of its own, and no trace where there is no span.
         """
-        stamp = cls.__new__(cls)
-        current = get_current_span().get_span_context()
-        stamp.scope = WIRE
+        stamp = cls._without_span(WIRE, project, getrandbits(64) or 1)
         stamp.client = True
-        stamp.project = project
-        stamp.name = ""
-        stamp.span_id = getrandbits(64) or 1
-        stamp.trace_id = current.trace_id
-        stamp.parent_id = current.span_id
         stamp.start_ns = time.time_ns()
-        stamp.owner = _owner()
-        stamp.enclosing = None
         stamp.read = False
         return stamp
 
@@ -128,20 +119,26 @@ class Stamp:
 
         It starts when it is logged, or, where the record tells of an earlier time, then.
         """
-        stamp = cls.__new__(cls)
-        current = get_current_span().get_span_context()
-        stamp.scope = MANUAL
+        stamp = cls._without_span(MANUAL, record.labels.project, record.nonce + _SIGN)
         stamp.client = False
-        stamp.project = record.labels.project
-        stamp.name = ""
-        stamp.span_id = record.nonce + _SIGN
-        stamp.trace_id = current.trace_id
-        stamp.parent_id = current.span_id
         late = abs(now_ns - record.time_ns) > _LATE_NS
         stamp.start_ns = record.time_ns if late else now_ns
+        stamp.read = True
+        return stamp
+
+    @classmethod
+    def _without_span(cls, scope: str, project: str, span_id: int) -> Stamp:
+        """What stamps of calls have in common that are no spans: where the caller is."""
+        stamp = cls.__new__(cls)
+        current = get_current_span().get_span_context()
+        stamp.scope = scope
+        stamp.project = project
+        stamp.name = ""
+        stamp.span_id = span_id
+        stamp.trace_id = current.trace_id
+        stamp.parent_id = current.span_id
         stamp.owner = _owner()
         stamp.enclosing = None
-        stamp.read = True
         return stamp
 
 

@@ -11,9 +11,12 @@ from copy import copy
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from otel_token_monitor.dialects.providers import ProviderHosts, provider_at
+from otel_token_monitor.wire.boundary import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from otel_token_monitor.wire.exchange import Exchange
 
 __all__ = ["StreamUsage", "asking", "keep_back"]
 
@@ -27,22 +30,22 @@ _OPTION: Final = "stream_options"
 _FIRST_AZURE_VERSION: Final = "2024-09-01"
 
 
-def asking(
-    options: Any, client: Any, endpoint: str, how: StreamUsage, hosts: ProviderHosts
-) -> Any | None:
+@guarded
+def asking(exchange: Exchange, client: Any, how: StreamUsage, hosts: ProviderHosts) -> Any | None:
     """The options of a streamed request with the question for its usage; None: it is not asked.
 
     Nor of callers that have options of their own for the stream, or see its bytes.
     """
+    options = exchange.options
     request = options.json_data
-    if how == "off" or endpoint not in _ENDPOINTS or not isinstance(request, dict):
+    if how == "off" or exchange.endpoint not in _ENDPOINTS or not isinstance(request, dict):
         return None
     extra = options.extra_json
     if _OPTION in request or (isinstance(extra, dict) and _OPTION in extra):
         return None
     if _sees_bytes(options.headers) or _sees_bytes(client._custom_headers):  # noqa: SLF001 - openai's
         return None
-    if how == "auto" and not _accepts(client, hosts):
+    if how == "auto" and not _accepts(exchange.host, client, hosts):
         return None
     asked = copy(options)
     asked.json_data = {**request, _OPTION: {"include_usage": True}}
@@ -53,10 +56,9 @@ def _sees_bytes(headers: Any) -> bool:
     return isinstance(headers, dict) and any(str(name).lower() == _RAW for name in headers)
 
 
-def _accepts(client: Any, hosts: ProviderHosts) -> bool:
+def _accepts(host: str, client: Any, hosts: ProviderHosts) -> bool:
     """Whether the server of a client is known to take the question."""
-    url = client.base_url
-    if provider_at(f"{url.host}:{url.port or 443}", hosts) not in _PROVIDERS:
+    if provider_at(host, hosts) not in _PROVIDERS:
         return False
     version = getattr(client, "_api_version", None)
     return not isinstance(version, str) or version >= _FIRST_AZURE_VERSION

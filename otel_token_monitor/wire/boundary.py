@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["faults", "guarded"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class _Faults:
@@ -26,14 +29,15 @@ faults: Final = _Faults()
 """Takes note of the fault that is being handled."""
 
 
-def guarded(function: Callable[..., None]) -> Callable[..., None]:
-    """Have what a function raises go no further."""
+def guarded(function: Callable[P, T]) -> Callable[P, T | None]:
+    """Have what a function raises go no further: it gives None instead."""
 
     @functools.wraps(function)
-    def guard(*args: Any, **kwargs: Any) -> None:
+    def guard(*args: P.args, **kwargs: P.kwargs) -> T | None:
         try:
-            function(*args, **kwargs)
+            return function(*args, **kwargs)
         except Exception:  # noqa: BLE001 - the boundary: see the module
             faults.note()
+            return None
 
     return guard

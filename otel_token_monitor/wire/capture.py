@@ -87,36 +87,27 @@ class Capture:
 
     # What the wrappers do. None of it may raise.
 
+    @guarded
     def begin(
         self, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, above: bool
     ) -> Exchange | None:
         """The exchange that begins; None if it has begun already, `above` this class's request."""
-        try:
-            options = args[1] if len(args) > 1 else kwargs["options"]
-            outer = _current.get()
-            if outer is not None:
-                if outer.options is options:
-                    return None
-                if outer.above:
-                    # A class that has other requests made for the one that it was asked for.
-                    outer.withdraw()
-            streams = bool(kwargs.get("stream"))
-            return Exchange(self._processor, client.base_url, options, streams=streams, above=above)
-        except Exception:  # noqa: BLE001 - the boundary: see `boundary`
-            faults.note()
-            return None
+        options = args[1] if len(args) > 1 else kwargs["options"]
+        outer = _current.get()
+        if outer is not None:
+            if outer.options is options:
+                return None
+            if outer.above:
+                # A class that has other requests made for the one that it was asked for.
+                outer.withdraw()
+        streams = bool(kwargs.get("stream"))
+        return Exchange(self._processor, client.base_url, options, streams=streams, above=above)
 
     def ask(
         self, exchange: Exchange, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """What to call the client with: where its usage is to be asked for, with that question."""
-        try:
-            asked = asking(
-                exchange.options, client, exchange.endpoint, self._stream_usage, self._hosts
-            )
-        except Exception:  # noqa: BLE001 - the boundary: see `boundary`
-            faults.note()
-            return args, kwargs
+        asked = asking(exchange, client, self._stream_usage, self._hosts)
         if asked is None:
             return args, kwargs
         exchange.options = asked
@@ -125,17 +116,14 @@ class Capture:
             return (args[0], asked, *args[2:]), kwargs
         return args, {**kwargs, "options": asked}
 
+    @guarded
     def late(self, client: Any, kwargs: dict[str, Any]) -> Exchange | None:
         """The exchange of a response whose request went by unseen; None if there is none to see.
 
         Who takes an instrumentation off may take our wrapper off with it.
         """
-        try:
-            streams = bool(kwargs["stream"])
-            return Exchange(self._processor, client.base_url, kwargs["options"], streams=streams)
-        except Exception:  # noqa: BLE001 - the boundary: see `boundary`
-            faults.note()
-            return None
+        streams = bool(kwargs["stream"])
+        return Exchange(self._processor, client.base_url, kwargs["options"], streams=streams)
 
 
 def _exchange_of(client: Any, kwargs: dict[str, Any]) -> Exchange | None:
@@ -153,10 +141,7 @@ def _receive(exchange: Exchange, kwargs: dict[str, Any]) -> None:
     if "_content" not in vars(response):
         exchange.received = tap(exchange, response)
         return
-    if exchange.streams:
-        exchange.streamed(read_whole(response.content), complete=True)
-    else:
-        exchange.replied(read_whole(response.content))
+    exchange.replied(read_whole(response.content))
     exchange.received = True
 
 

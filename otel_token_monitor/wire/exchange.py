@@ -32,7 +32,6 @@ class Exchange:
 
     __slots__ = (
         "_done",
-        "_host",
         "_is_get",
         "_pid",
         "_place",
@@ -41,6 +40,7 @@ class Exchange:
         "_stamp",
         "above",
         "asked",
+        "host",
         "options",
         "received",
         "streams",
@@ -68,7 +68,7 @@ class Exchange:
         self._request: Any = options.json_data
         self._is_get = options.method.lower() == "get"
         # As the client was given it: a proxy or a transport may lead elsewhere.
-        self._host = f"{server.host}:{server.port or _HTTPS}"
+        self.host = f"{server.host}:{server.port or _HTTPS}"
         self._stamp: Stamp | None = None
         self._done = not self._place.counts or (self._is_get and not self._may_be_polled)
         if self._place.is_call and not self._is_get and not self._done:
@@ -99,7 +99,7 @@ class Exchange:
         if self.above:
             self.withdraw()
         else:
-            self.streamed(read_whole(b""), complete=True)
+            self.replied(read_whole(b""))
 
     def failed(self, error: BaseException) -> None:
         """Observe that no response came, or one that refuses; if it was a call at all."""
@@ -113,8 +113,15 @@ class Exchange:
             )
         self._emit(observation)
 
-    def replied(self, reply: Reply) -> None:
-        """Observe a whole body."""
+    def replied(
+        self,
+        reply: Reply,
+        *,
+        complete: bool = True,
+        error: BaseException | None = None,
+        first_token_ns: int | None = None,
+    ) -> None:
+        """Observe a body: all of it if it is `complete`, else what was read of it."""
         if self._done:
             return
         self._done = True
@@ -122,29 +129,6 @@ class Exchange:
         if fetched and reply.is_list:
             # It tells of calls that were counted when they were made.
             reply.usage = None
-        observation = None
-        if reply.usage is not None or (self._place.is_call and not fetched):
-            observation = self._observation(
-                reply,
-                unmetered=None if reply.usage is not None else "no_usage",
-                pending=self._pending(reply),
-                fetched=fetched,
-            )
-        self._emit(observation)
-
-    def streamed(
-        self,
-        reply: Reply,
-        *,
-        complete: bool,
-        error: BaseException | None = None,
-        first_token_ns: int | None = None,
-    ) -> None:
-        """Observe a body that was read as it came; `complete`: to its end."""
-        if self._done:
-            return
-        self._done = True
-        fetched = self._fetched(reply)
         known = reply.usage is not None and (complete or reply.final)
         if not known and (fetched or not self._place.is_call):
             self._emit(None)
@@ -154,11 +138,10 @@ class Exchange:
         observation = self._observation(
             reply,
             usage_known=known,
-            unmetered=None if known else self._reason(abandoned=abandoned),
+            unmetered=None if known or pending else self._reason(abandoned=abandoned),
             estimate=self._estimate(reply) if abandoned else None,
             error_type=None if error is None or known or reply.final else type(error).__name__,
             first_token_ns=first_token_ns,
-            pending=pending,
             fetched=fetched,
         )
         self._emit(observation)
@@ -197,23 +180,21 @@ class Exchange:
         estimate: TokenUsage | None = None,
         error_type: str | None = None,
         first_token_ns: int | None = None,
-        pending: bool = False,
         fetched: bool = False,
     ) -> Observation:
         model = self._request.get("model") if isinstance(self._request, dict) else None
         return Observation(
             end_ns=time.time_ns(),
-            host=self._host,
+            host=self.host,
             endpoint=self._place.endpoint,
             model=model if isinstance(model, str) and model else self._place.deployment,
             response_model=None if reply is None else reply.model,
             response_id=None if reply is None else reply.response_id,
             usage=reply.usage if reply is not None and usage_known else None,
             estimate=estimate,
-            unmetered=None if pending else unmetered,
+            unmetered=unmetered,
             error_type=error_type,
             first_token_ns=first_token_ns,
-            pending=pending,
             fetched=fetched,
         )
 

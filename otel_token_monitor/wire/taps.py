@@ -140,7 +140,7 @@ class _Tap:
         if isinstance(error, GeneratorExit):
             # The caller reads no further, which is no error.
             error = None
-        exchange.streamed(reader.reply, complete=complete, error=error, first_token_ns=first)
+        exchange.replied(reader.reply, complete=complete, error=error, first_token_ns=first)
 
 
 class _Blind:
