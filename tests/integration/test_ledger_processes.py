@@ -173,7 +173,10 @@ def test_forks_while_other_threads_call_and_write(data_dir: Path) -> None:
 
 def test_a_fork_right_after_the_start(data_dir: Path) -> None:
     # The thread is importing then; a lock of an import would never be released in the child.
+    # How long a fork waits is no matter here: on a loaded machine an import may take a second.
     script = """
+        from otel_token_monitor import pipeline
+        pipeline._FORK_SECONDS = 60
         monitor = instrument(serve=True, port=0, host="127.0.0.1")
         late(1)
         pids = [child(5) for _ in range(3)]
