@@ -2,7 +2,8 @@
 
 Half of them count calls through a monitor, the others write batches of BATCH records themselves.
 Each numbers its calls: `response_id` is `WORKER-NUMBER`, from 1 on. "ready" on standard output says
-that all have begun; then comes a JSON list of how many calls each made, and what it logged.
+that all have made their first ones, and that the ledger has some of them; then comes a JSON list of
+how many calls each made, and what it logged.
 """
 
 from __future__ import annotations
@@ -44,21 +45,22 @@ class _Log(logging.Handler):
         self.lines.append(record.getMessage())
 
 
-def _batches() -> Iterator[range]:
-    """The numbers of each batch of calls, until it is over."""
+def _batches(begun: Any) -> Iterator[range]:
+    """The numbers of each batch of calls, until it is over; all have made the first at `begun`."""
+    yield range(1, 1 + BATCH)
+    begun.wait()
     first = 1
     while not _over.is_set():
-        yield range(first, first + BATCH)
         first += BATCH
+        yield range(first, first + BATCH)
         time.sleep(_PAUSE_SECONDS)
 
 
 def _count(data_dir: str, worker: int, begun: Any) -> int:
     """Count calls through a monitor; how many."""
     monitor = otel_token_monitor.instrument(data_dir=data_dir, serve=False, instrumentation="none")
-    begun.wait()
     make, made = tracer(), 0
-    for numbers in _batches():
+    for numbers in _batches(begun):
         for made in numbers:
             call(make, f"{worker}-{made}")
     assert monitor.force_flush(60)
@@ -69,9 +71,8 @@ def _count(data_dir: str, worker: int, begun: Any) -> int:
 def _write(data_dir: str, worker: int, begun: Any) -> int:
     """Write batches; how many calls these had."""
     writer = LedgerWriter(Location.in_directory(Path(data_dir)), max_label_sets=1000)
-    begun.wait()
     made = 0
-    for numbers in _batches():
+    for numbers in _batches(begun):
         ids = [f"{worker}-{made}" for made in numbers]
         batch = [
             record._replace(response_id=response_id)
