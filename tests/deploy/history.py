@@ -126,7 +126,7 @@ def _started(folder: Path, storage: Path) -> Iterator[RunningServer]:
 
 def answered(server: RunningServer, path: str, **parameters: Any) -> Any:
     """What the API answers."""
-    answer = httpx.get(f"{server.address}/api/v1/{path}", params=parameters, timeout=50).json()
+    answer = httpx.get(f"{server.address}/api/v1/{path}", params=parameters, timeout=150).json()
     assert answer["status"] == "success", (parameters, answer)
     return answer["data"]
 
@@ -152,7 +152,7 @@ def _stored(blocks: Mapping[int, list[str]], folder: Path, storage: Path) -> Non
             [promtool, "tsdb", "create-blocks-from", "openmetrics", "-q", written, storage],
             check=True,
             capture_output=True,
-            timeout=50,
+            timeout=150,
         )
 
 

@@ -119,7 +119,7 @@ def command(*arguments: str | Path, env: Mapping[str, str] | None = None) -> tup
     """A command of ours, run to its end: exit code, what it printed, what it complained of."""
     with started(*arguments, env=env) as process:
         try:
-            out, errors = process.communicate(timeout=50)
+            out, errors = process.communicate(timeout=150)
         finally:
             process.kill()
     return process.returncode, out.strip(), errors.strip()

@@ -81,7 +81,7 @@ def run(
         input=json.dumps(question),
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=150,
         check=False,
     )
     assert process.returncode == 0, process.stderr[-4000:]

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.integration
 
 WORKERS = 8
 IMPORTED = 100_000
@@ -191,7 +191,7 @@ def test_the_same_import_eight_times_at_once_is_one(data_dir: Path, tmp_path: Pa
     said: Counter[str] = Counter()
     for process in processes:
         with process:
-            out, errors = process.communicate(timeout=50)
+            out, errors = process.communicate(timeout=150)
             assert (process.returncode, errors) == (0, "")
             said[out.strip().partition(";")[0]] += 1
     assert said == {

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tests.integration.processes import Answers
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.integration
 
 TRACELOOP, OFFICIAL, OPENINFERENCE = "traceloop", "official", "openinference"
 INSTRUMENTATIONS = (TRACELOOP, OFFICIAL, OPENINFERENCE)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Records = dict[str, list[Any]]
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.integration
 
 EXACT = ("ok", None, 11, 7)
 INVALID = ("ok", "invalid_usage", None, None)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Records = Callable[[str], dict[str, list[str]]]
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.integration
 
 EXACT, REFUSED, UNASKED = "wire ok 11", "wire error 0", "wire ok stream_without_usage"
 KINDS = ("plain", "custom", *(kind.__name__ for kind in SUBCLASSES))

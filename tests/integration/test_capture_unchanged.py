@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tests.integration.processes import Answers
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.integration
 
 MODES = ("sync", "async")
 WITHOUT, ASKING, ASKED_BY_NOBODY, UNKNOWN, UNKNOWN_WITHOUT = (

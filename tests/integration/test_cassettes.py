@@ -51,7 +51,7 @@ def replayed(directory: Path, *arguments: str, line: int = 3) -> subprocess.Comp
         env=environment(openai_line(line)),
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=150,
         check=False,
     )
 

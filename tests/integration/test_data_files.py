@@ -179,7 +179,7 @@ def test_files_are_whole_and_none_is_wrong_whenever_a_process_is_killed(tmp_path
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=150,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")

@@ -232,7 +232,7 @@ def told(directory: Path, *arguments: str, **environ: str) -> subprocess.Complet
         env=environment(environ),
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=150,
         check=False,
     )
 
@@ -312,7 +312,7 @@ TokenSyncService({{"shop": {str(tmp_path / "shop")!r}}}, config=config).start_sy
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=150,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")

@@ -193,7 +193,7 @@ def filled(history: Path, blocks: Path) -> Path:
         [PROMTOOL, "tsdb", "create-blocks-from", "openmetrics", history, blocks],
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=150,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")

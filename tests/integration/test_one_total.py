@@ -83,7 +83,7 @@ def command(directory: Path, *arguments: str) -> dict[str, Any]:
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=150,
         check=True,
     )
     document: dict[str, Any] = json.loads(done.stdout)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.integration.processes import Answers
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.integration
 
 INSTRUMENTATIONS = ("traceloop", "official", "openinference")
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.integration.processes import Answers
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.integration
 
 LAUNCHER = shutil.which("opentelemetry-instrument", path=str(Path(sys.executable).parent))
 

@@ -121,7 +121,7 @@ def test_the_code_of_the_documentation_works(framework: str, tmp_path: Path) -> 
         capture_output=True,
         text=True,
         env=environ,
-        timeout=50,
+        timeout=150,
         check=False,
         cwd=tmp_path,
     )
