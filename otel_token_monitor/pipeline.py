@@ -76,7 +76,7 @@ class Pipeline:
         *,
         hosts: ProviderHosts = (),
         max_label_sets: int = 1000,
-        interval: float = 0.1,
+        interval: float = 0.25,
         on_tick: Ticker = no_tick,
     ) -> None:
         self._hosts = hosts

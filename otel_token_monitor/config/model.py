@@ -97,7 +97,7 @@ class TokenMonitorConfig(BaseModel):
 
     drain_interval: Annotated[
         values.Seconds, Field(ge=0.005, le=5, description="a number of seconds from 0.005 to 5")
-    ] = 0.1
+    ] = 0.25
     """Seconds between two writes to the ledger: what a crash may lose."""
 
     auto_monitor: Annotated[values.Flag | None, Field(description=_FLAG)] = None

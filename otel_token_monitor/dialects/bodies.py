@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final
+
+import msgspec
 
 from otel_token_monitor.dialects.names import Names
 from otel_token_monitor.dialects.tokens import MAX_TOKENS, ReadUsage, read_usage
 
-__all__ = ["is_by_duration", "modalities_in_body", "usage_in_body"]
+__all__ = ["is_by_duration", "modalities_in_body", "parsed_usage", "usage_in_body"]
 
 # Chat and text completions say prompt and completion, all newer endpoints input and output; the
 # details are one level below, in a singular or a plural. DeepSeek names what hit its cache.
@@ -50,6 +53,31 @@ _DETAILS: Final = (
 )
 _MODALITIES: Final = (("audio", "audio_tokens"), ("image", "image_tokens"))
 
+# What of the details the five parts need: the name of an object, and names within.
+_NESTED: Final = {
+    outer: tuple(
+        (name.partition(".")[2], name)
+        for names in _USAGE
+        for name in names
+        if name.startswith(f"{outer}.")
+    )
+    for _, _, details in _DETAILS
+    for outer in details
+}
+
+
+def parsed_usage(told: bytes) -> object:
+    """The `usage` of a body, from its JSON; where it is none, something that is no usage."""
+    try:
+        return msgspec.json.decode(told)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        pass
+    try:
+        # Takes what the other refuses: NaN, and numbers out of range.
+        return json.loads(told)
+    except (ValueError, RecursionError):
+        return told
+
 
 def usage_in_body(usage: object) -> ReadUsage:
     """The five parts of a `usage` object; none where it is not one, or says nothing usable.
@@ -58,12 +86,12 @@ def usage_in_body(usage: object) -> ReadUsage:
     """
     if not isinstance(usage, dict):
         return ReadUsage(None, invalid=usage is not None)
-    flat = {}
-    for key, value in usage.items():
-        if isinstance(value, dict):
-            flat.update({f"{key}.{inner}": number for inner, number in value.items()})
-        else:
-            flat[key] = value
+    flat = dict(usage)
+    for outer, inner in _NESTED.items():
+        detail = usage.get(outer)
+        if isinstance(detail, dict):
+            for within, name in inner:
+                flat[name] = detail.get(within)
     return read_usage(flat, _USAGE, zeros_count=True)
 
 

@@ -6,7 +6,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from otel_token_monitor.dialects.attributes import FIRST_TOKEN_EVENTS
-from otel_token_monitor.dialects.bodies import is_by_duration, modalities_in_body, usage_in_body
+from otel_token_monitor.dialects.bodies import (
+    is_by_duration,
+    modalities_in_body,
+    parsed_usage,
+    usage_in_body,
+)
 from otel_token_monitor.dialects.facts import (
     MAX_ID,
     UNKNOWN_MODEL,
@@ -72,6 +77,7 @@ class Call:
     facts: CallFacts
     told: UsageRecord | None = None
     observed: Observation | None = None
+    modalities: tuple[tuple[str, str, int], ...] = ()
 
     @property
     def scope(self) -> str:
@@ -155,11 +161,12 @@ def _by_hand(stamp: Stamp, record: UsageRecord) -> Call:
 
 def _observed(stamp: Stamp, seen: Observation, hosts: ProviderHosts) -> Call:
     """What was observed below the client."""
-    usage, invalid = usage_in_body(seen.usage)
+    body = None if seen.usage is None else parsed_usage(seen.usage)
+    usage, invalid = usage_in_body(body)
     unmetered = seen.unmetered
     if seen.usage is not None and usage is None:
         unmetered = "invalid_usage" if invalid else "no_usage"
-        if is_by_duration(seen.usage):
+        if is_by_duration(body):
             unmetered = "by_duration"
     facts = CallFacts(
         provider=label(provider_at(seen.host, hosts)),
@@ -174,7 +181,7 @@ def _observed(stamp: Stamp, seen: Observation, hosts: ProviderHosts) -> Call:
         cost_nanousd=None,
         fetched=seen.fetched,
     )
-    return Call(stamp, seen.end_ns, facts, observed=seen)
+    return Call(stamp, seen.end_ns, facts, None, seen, modalities_in_body(body))
 
 
 def _mapping(attributes: Mapping[str, object] | None) -> Mapping[str, object]:
@@ -227,7 +234,7 @@ def record_of(calls: list[Call]) -> UsageRecord:
         first_token_ns=facts.first_token_ns,
         error_type=facts.error_type,
         cost_nanousd=facts.cost_nanousd,
-        modalities=() if best.observed is None else modalities_in_body(best.observed.usage),
+        modalities=best.modalities,
         **_place_in_trace(calls, best),
     )
 
@@ -294,7 +301,7 @@ def _completed(seen: Call, calls: list[Call], usage: TokenUsage | None) -> Call:
         first_token_ns=_filled([c.facts.first_token_ns for c in calls]),
         cost_nanousd=_filled([c.facts.cost_nanousd for c in calls]),
     )
-    return Call(seen.stamp, seen.end_ns, facts, observed=seen.observed)
+    return replace(seen, facts=facts)
 
 
 def _duration_ns(call: Call) -> int | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from otel_token_monitor.usage import TokenUsage
@@ -10,12 +12,12 @@ if TYPE_CHECKING:
 __all__ = ["Observation"]
 
 
-class Observation(NamedTuple):
+class Observation(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One request and its response; None is what was not seen.
 
-    `host` is `host:port`; `usage` is as the server sent it, unchecked; `estimate` what a call used
-    that was left before its usage came. `unmetered` is the reason if there is no usage; without
-    one the server refused, or will tell the usage to who asks for `response_id` later.
+    `host` is `host:port`; `usage` is the JSON that the server sent, unchecked; `estimate` what a
+    call used that was left before its usage came. `unmetered` is the reason if there is no usage;
+    without one the server refused, or will tell the usage to who asks for `response_id` later.
     `fetched`: the request asked for a response that another had begun.
     """
 
@@ -25,7 +27,7 @@ class Observation(NamedTuple):
     model: str | None
     response_model: str | None = None
     response_id: str | None = None
-    usage: object = None
+    usage: bytes | None = None
     estimate: TokenUsage | None = None
     unmetered: str | None = None
     error_type: str | None = None

@@ -102,12 +102,12 @@ class Stamp:
         self.read = False
 
     @classmethod
-    def on_the_wire(cls, project: str) -> Stamp:
-        """The stamp of a request that OpenAI's client makes now, below the caller's current span.
+    def on_the_wire(cls, project: str, current: Context) -> Stamp:
+        """The stamp of a request that OpenAI's client makes now, below the current span.
 
         It has an id of its own, and no trace where there is no span.
         """
-        stamp = cls._without_span(WIRE, project, getrandbits(64) or 1)
+        stamp = cls._without_span(WIRE, project, getrandbits(64) or 1, current)
         stamp.client = True
         stamp.start_ns = time.time_ns()
         stamp.read = False
@@ -127,16 +127,18 @@ class Stamp:
         return stamp
 
     @classmethod
-    def _without_span(cls, scope: str, project: str, span_id: int) -> Stamp:
+    def _without_span(
+        cls, scope: str, project: str, span_id: int, current: Context | None = None
+    ) -> Stamp:
         """What stamps of calls have in common that are no spans: where the caller is."""
         stamp = cls.__new__(cls)
-        current = get_current_span().get_span_context()
+        caller = get_current_span(current).get_span_context()
         stamp.scope = scope
         stamp.project = project
         stamp.name = ""
         stamp.span_id = span_id
-        stamp.trace_id = current.trace_id
-        stamp.parent_id = current.span_id
+        stamp.trace_id = caller.trace_id
+        stamp.parent_id = caller.span_id
         stamp.owner = _owner()
         stamp.enclosing = None
         return stamp
@@ -246,7 +248,8 @@ class TokenSpanProcessor(SpanProcessor):
 
     def announce(self) -> Stamp:
         """A stamp for a request that OpenAI's client makes now; whoever asks must end it."""
-        stamp = Stamp.on_the_wire(self.policy.project_in(context.get_current()))
+        current = context.get_current()
+        stamp = Stamp.on_the_wire(self.policy.project_in(current), current)
         stamp.enclosing = self._open.get(stamp.parent_id)
         self._remember(stamp)
         return stamp

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
-__all__ = ["IN_PROGRESS", "POLLED", "Place", "place_of"]
+__all__ = ["IN_PROGRESS", "POLLED", "Place", "host_of", "place_of"]
 
 _CALLS: Final = frozenset(
     {
@@ -16,6 +16,7 @@ _CALLS: Final = frozenset(
         "audio/translations",
         "chat/completions",
         "completions",
+        "decisions",
         "embeddings",
         "images/edits",
         "images/generations",
@@ -38,6 +39,12 @@ _DEPLOYMENT: Final = re.compile(r"(?:^|.*/)deployments/(?P<model>[^/]+)/(?P<rest
 # An id: a word, a separator, and at least eight characters with a digit among them.
 _ID: Final = re.compile(r"(?=.*\d)[A-Za-z]+[-_][-\w]{8,}")
 
+_HTTPS: Final = 443
+_MAX_HOSTS: Final = 256
+# By identity: a client has one URL, which takes itself apart each time that it is compared.
+_hosts: dict[int, tuple[Any, str]] = {}
+_NO_HOST: Final = (None, "")
+
 
 class Place(NamedTuple):
     """Where a request goes: OpenAI's path without `/v1/` and without ids; Azure's deployment.
@@ -50,6 +57,17 @@ class Place(NamedTuple):
     has_id: bool
     is_call: bool
     counts: bool
+
+
+def host_of(server: Any) -> str:
+    """The `host:port` of a URL as clients have it."""
+    known, host = _hosts.get(id(server), _NO_HOST)
+    if known is not server:
+        host = f"{server.host}:{server.port or _HTTPS}"
+        if len(_hosts) >= _MAX_HOSTS:
+            _hosts.clear()
+        _hosts[id(server)] = server, host
+    return host
 
 
 @lru_cache(maxsize=1024)

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from otel_token_monitor.dialects.bodies import usage_in_body
+from otel_token_monitor.dialects.bodies import parsed_usage, usage_in_body
 from otel_token_monitor.spans.observation import Observation
-from otel_token_monitor.wire.endpoints import IN_PROGRESS, POLLED, place_of
+from otel_token_monitor.wire.endpoints import IN_PROGRESS, POLLED, host_of, place_of
 from otel_token_monitor.wire.estimates import estimated_usage
-from otel_token_monitor.wire.replies import read_whole
+from otel_token_monitor.wire.replies import Reply
 
 if TYPE_CHECKING:
     from otel_token_monitor.spans.processor import Stamp, TokenSpanProcessor
     from otel_token_monitor.usage import TokenUsage
-    from otel_token_monitor.wire.replies import Reply
 
 __all__ = ["Exchange"]
-
-_HTTPS: Final = 443
 
 
 class Exchange:
@@ -31,16 +28,16 @@ class Exchange:
     """
 
     __slots__ = (
-        "_done",
         "_is_get",
         "_pid",
         "_place",
         "_processor",
         "_request",
+        "_server",
         "_stamp",
         "above",
         "asked",
-        "host",
+        "done",
         "options",
         "received",
         "streams",
@@ -57,21 +54,22 @@ class Exchange:
     ) -> None:
         self._processor = processor
         self._pid = os.getpid()
+        # As the client was given it: a proxy or a transport may lead elsewhere.
+        self._server = server
         self.options = options
+        self._request: Any = options.json_data
         self.streams = streams
         self.above = above
         # Whether the server was asked for a usage that the caller did not ask for.
         self.asked = False
         # Whether its response was seen, and ends it sooner or later.
         self.received = False
-        self._place = place_of(str(options.url))
-        self._request: Any = options.json_data
-        self._is_get = options.method.lower() == "get"
-        # As the client was given it: a proxy or a transport may lead elsewhere.
-        self.host = f"{server.host}:{server.port or _HTTPS}"
+        self._place = place = place_of(str(options.url))
+        self._is_get = is_get = options.method.lower() == "get"
+        # Whether nothing more is to be seen of it.
+        self.done = not (self._may_be_polled if is_get else place.counts)
         self._stamp: Stamp | None = None
-        self._done = not self._place.counts or (self._is_get and not self._may_be_polled)
-        if self._place.is_call and not self._is_get and not self._done:
+        if place.is_call and not is_get:
             self._stamp = processor.announce()
 
     @property
@@ -80,9 +78,9 @@ class Exchange:
         return self._place.endpoint
 
     @property
-    def done(self) -> bool:
-        """Whether nothing more is to be seen of it."""
-        return self._done
+    def host(self) -> str:
+        """The server's `host:port`."""
+        return host_of(self._server)
 
     @property
     def _may_be_polled(self) -> bool:
@@ -90,8 +88,8 @@ class Exchange:
 
     def withdraw(self) -> None:
         """Leave it to other exchanges: there was no such request, or it was theirs."""
-        if not self._done:
-            self._done = True
+        if not self.done:
+            self.done = True
             self._emit(None)
 
     def missed(self) -> None:
@@ -99,19 +97,17 @@ class Exchange:
         if self.above:
             self.withdraw()
         else:
-            self.replied(read_whole(b""))
+            self.replied(Reply())
 
     def failed(self, error: BaseException) -> None:
         """Observe that no response came, or one that refuses; if it was a call at all."""
-        if self._done:
+        if self.done:
             return
-        self._done = True
-        observation = None
+        self.done = True
         if self._place.is_call and not self._is_get:
-            observation = self._observation(
-                None, unmetered=_why(error), error_type=type(error).__name__
-            )
-        self._emit(observation)
+            self._observe(unmetered=_why(error), error_type=type(error).__name__)
+        else:
+            self._emit(None)
 
     def replied(
         self,
@@ -122,81 +118,89 @@ class Exchange:
         first_token_ns: int | None = None,
     ) -> None:
         """Observe a body: all of it if it is `complete`, else what was read of it."""
-        if self._done:
+        if self.done:
             return
-        self._done = True
-        fetched = self._fetched(reply)
+        self.done = True
+        fetched = self._is_get or (self._place.has_id and self._is_named(reply.response_id))
         if fetched and reply.is_list:
             # It tells of calls that were counted when they were made.
             reply.usage = None
-        known = reply.usage is not None and (complete or reply.final)
-        if not known and (fetched or not self._place.is_call):
+        if reply.usage is not None and (complete or reply.final):
+            self._observe(reply, reply.usage, first_token_ns=first_token_ns, fetched=fetched)
+        elif fetched or not self._place.is_call:
             self._emit(None)
-            return
-        pending = not known and self._pending(reply)
-        abandoned = not known and not complete and not reply.final and not pending
-        observation = self._observation(
-            reply,
-            usage_known=known,
-            unmetered=None if known or pending else self._reason(abandoned=abandoned),
-            estimate=self._estimate(reply) if abandoned else None,
-            error_type=None if error is None or known or reply.final else type(error).__name__,
-            first_token_ns=first_token_ns,
-            fetched=fetched,
-        )
-        self._emit(observation)
+        else:
+            self._observe_without_usage(reply, first_token_ns, error, complete=complete)
 
-    def _reason(self, *, abandoned: bool) -> str:
-        if abandoned:
-            return "abandoned"
-        return "stream_without_usage" if self.streams else "no_usage"
+    def _observe_without_usage(
+        self,
+        reply: Reply,
+        first_token_ns: int | None,
+        error: BaseException | None,
+        *,
+        complete: bool,
+    ) -> None:
+        unmetered = estimate = None
+        error_type = reply.error
+        if error_type is None and error is not None and not reply.final:
+            error_type = type(error).__name__
+        if not self._is_pending(reply):
+            unmetered = "stream_without_usage" if self.streams else "no_usage"
+            if reply.error is not None or not (complete or reply.final):
+                unmetered = "abandoned"
+                estimate = self._estimate(reply)
+        self._observe(
+            reply,
+            estimate=estimate,
+            unmetered=unmetered,
+            error_type=error_type,
+            first_token_ns=first_token_ns,
+        )
 
     def _estimate(self, reply: Reply) -> TokenUsage:
         # Servers that count as they go have told better than any rule.
-        partial = usage_in_body(reply.usage).usage
-        return estimated_usage(self._request, reply.text_bytes) if partial is None else partial
+        told = None if reply.usage is None else usage_in_body(parsed_usage(reply.usage)).usage
+        return estimated_usage(self._request, reply.text_bytes) if told is None else told
 
-    def _fetched(self, reply: Reply) -> bool:
-        """Whether the response had been begun by an earlier request."""
-        return self._is_get or (
-            self._place.has_id
-            and reply.response_id is not None
-            and reply.response_id in str(self.options.url)
-        )
+    def _is_named(self, response_id: str | None) -> bool:
+        """Whether the request asked for this response, which had been begun by an earlier one."""
+        return response_id is not None and response_id in str(self.options.url)
 
-    def _pending(self, reply: Reply) -> bool:
-        if reply.usage is not None or reply.response_id is None or self._is_get:
+    def _is_pending(self, reply: Reply) -> bool:
+        """Whether the call goes on at the server, who will tell the usage later."""
+        if reply.usage is not None or reply.response_id is None:
             return False
         background = isinstance(self._request, dict) and self._request.get("background") is True
         unfinished = reply.status in IN_PROGRESS and (background or not self.streams)
         return self._place.endpoint in POLLED and unfinished
 
-    def _observation(  # noqa: PLR0913 - what was seen, by name
+    def _observe(  # noqa: PLR0913 - what was seen, by name
         self,
-        reply: Reply | None,
+        reply: Reply | None = None,
+        usage: bytes | None = None,
         *,
-        usage_known: bool = True,
-        unmetered: str | None = None,
         estimate: TokenUsage | None = None,
+        unmetered: str | None = None,
         error_type: str | None = None,
         first_token_ns: int | None = None,
         fetched: bool = False,
-    ) -> Observation:
+    ) -> None:
         model = self._request.get("model") if isinstance(self._request, dict) else None
-        return Observation(
+        observation = Observation(
             end_ns=time.time_ns(),
-            host=self.host,
+            host=host_of(self._server),
             endpoint=self._place.endpoint,
             model=model if isinstance(model, str) and model else self._place.deployment,
             response_model=None if reply is None else reply.model,
             response_id=None if reply is None else reply.response_id,
-            usage=reply.usage if reply is not None and usage_known else None,
+            usage=usage,
             estimate=estimate,
             unmetered=unmetered,
             error_type=error_type,
             first_token_ns=first_token_ns,
             fetched=fetched,
         )
+        self._emit(observation)
 
     def first_token_after(self, instant_ns: int) -> int | None:
         """The time from the request to an instant."""

@@ -20,6 +20,9 @@ MAX_BUFFERED: Final = 64 * 1024 * 1024
 
 # A second, slower reader takes what the fast one refuses (NaN, UTF-16), up to this size (bytes).
 _MAX_SLOW: Final = 1024 * 1024
+# What is larger is no usage; and it would be kept until it is in the ledger.
+_MAX_USAGE: Final = 64 * 1024
+_TOO_LARGE: Final = b'"too large"'
 
 _EVENT_FIELDS: Final = (b"data:", b"event:", b"id:", b"retry:", b":")
 _LONGEST_FIELD: Final = max(map(len, _EVENT_FIELDS))
@@ -35,6 +38,8 @@ _TERMINAL: Final = frozenset(
     }
 )
 _DONE: Final = b"[DONE]"
+# What the client raises at an event that has an error.
+_CLIENTS_ERROR: Final = "APIError"
 # Steps tell their share of the usage that their run tells in the end.
 _STEP: Final = "thread.run.step"
 
@@ -48,14 +53,21 @@ class _Kind(Enum):
     OTHER = "other"
 
 
+_NOTHING: Final = msgspec.Raw()
+_NULL: Final = msgspec.Raw(b"null")
+
+
 class _Body(msgspec.Struct):
-    """Of a whole body, and of what some events carry: the rest is skipped unread."""
+    """Of a whole body, and of what some events carry: the rest is skipped unread.
+
+    So is the usage: it is a piece of the body, to be read where there is time.
+    """
 
     id: Any = None
     model: Any = None
     object: Any = None
     status: Any = None
-    usage: Any = None
+    usage: msgspec.Raw = _NOTHING
 
 
 class _Delta(msgspec.Struct):
@@ -74,6 +86,7 @@ class _Choice(msgspec.Struct):
 
 class _Event(_Body):
     type: Any = None
+    error: Any = None
     choices: list[_Choice] | None = None
     delta: Any = None
     response: _Body | None = None
@@ -83,6 +96,7 @@ class _OddEvent(_Body):
     """An event whose other fields are not of the types that they should be."""
 
     type: Any = None
+    error: Any = None
 
 
 _whole = msgspec.json.Decoder(_Body)
@@ -93,35 +107,66 @@ _odd_event = msgspec.json.Decoder(_OddEvent)
 class Reply:
     """What a body has told so far.
 
-    `usage` is as the server sent it, unchecked; `final`: nothing that comes can change it.
-    `text_bytes` is the size of the text that streamed, in UTF-8.
+    `usage` is the JSON that the server sent, unchecked; `final`: nothing that comes can change it.
+    `error` is what the client raises at one of its events, and ends it. `text_bytes` is the size of
+    the text that streamed, in UTF-8.
     """
 
-    __slots__ = ("final", "is_list", "model", "response_id", "status", "text_bytes", "usage")
+    __slots__ = (
+        "error",
+        "final",
+        "is_list",
+        "model",
+        "response_id",
+        "status",
+        "text_bytes",
+        "usage",
+    )
 
     def __init__(self) -> None:
-        self.usage: Any = None
+        self.usage: bytes | None = None
         self.response_id: str | None = None
         self.model: str | None = None
         self.status: str | None = None
         self.is_list = False
         self.final = False
+        self.error: str | None = None
         self.text_bytes = 0
 
-    def note(self, body: _Body) -> None:
-        """Take over what a body, or the part of an event that stands for one, says."""
+    def note(self, body: _Body) -> bool:
+        """Take over what a body, or the part of an event that stands for one, says.
+
+        Whether it has a usage.
+        """
         if isinstance(body.id, str) and body.id:
             self.response_id = body.id
         if isinstance(body.model, str) and body.model:
             self.model = body.model
         if isinstance(body.status, str):
             self.status = body.status
-        if body.usage is not None:
-            self.usage = body.usage
+        usage = body.usage
+        if not usage or usage == _NULL:
+            return False
+        # A copy: the piece would keep the whole body.
+        self.usage = bytes(usage) if len(usage) <= _MAX_USAGE else _TOO_LARGE
+        return True
+
+    def note_whole(self, body: _Body) -> None:
+        """Take over what a body says that came alone."""
+        self.note(body)
+        self.is_list = body.object == "list"
+        self.final = True
 
 
 def read_whole(content: bytes) -> Reply:
     """What a whole body says, if it is JSON or events; else an empty reply."""
+    if content[:1] == b"{" and len(content) <= MAX_BUFFERED:
+        # Nearly always: the long way round costs more than all the rest.
+        reply = Reply()
+        body = _decoded(content, _whole)
+        if body is not None:
+            reply.note_whole(body)
+        return reply
     reader = ReplyReader()
     reader.feed(content)
     reader.end()
@@ -164,9 +209,7 @@ class ReplyReader:
         elif self._kind is _Kind.JSON and rest:
             body = _decoded(rest, _whole)
             if body is not None:
-                self.reply.note(body)
-                self.reply.is_list = body.object == "list"
-                self.reply.final = True
+                self.reply.note_whole(body)
         self._kind = _Kind.OTHER
 
     def _feed_first(self, chunk: bytes) -> None:
@@ -236,12 +279,14 @@ class ReplyReader:
             odd = _decoded(data, _odd_event)
             if odd is not None:
                 _note_event(reply, odd)
+            elif reply.error is None:
+                reply.error = _error_at(data)
             return
-        _note_event(reply, event)
+        has_usage = _note_event(reply, event)
         if event.response is not None:
             reply.note(event.response)
         if event.choices is not None:
-            if event.usage is not None:
+            if has_usage:
                 # The usage comes beside no choice at all, or beside the end of one; what comes
                 # beside each chunk, as from servers that count as they go, is not final.
                 reply.final = not event.choices or any(
@@ -253,19 +298,23 @@ class ReplyReader:
             reply.text_bytes += _size_of(event.delta)
 
 
-def _note_event(reply: Reply, event: _Event | _OddEvent) -> None:
+def _note_event(reply: Reply, event: _Event | _OddEvent) -> bool:
+    """Take over what an event says; whether it has a usage."""
     kind = event.type
     if event.object == _STEP:
-        return
+        return False
     if isinstance(kind, str) and kind.startswith("response."):
         # The id of an item may stand where a response's would; the response is within.
         event.id = None
-    reply.note(event)
+    has_usage = reply.note(event)
     if isinstance(kind, str):
-        ends = kind in _TERMINAL or event.usage is not None
+        ends = kind in _TERMINAL or has_usage
     else:
-        ends = event.object == "thread.run" and event.usage is not None
+        ends = event.object == "thread.run" and has_usage
     reply.final = reply.final or ends
+    if event.error and reply.error is None:
+        reply.error = _CLIENTS_ERROR
+    return has_usage
 
 
 def _text_bytes(choice: _Choice) -> int:
@@ -298,6 +347,17 @@ def _size_within(calls: object) -> int:
     return size
 
 
+def _error_at(data: bytes) -> str | None:
+    """What the client raises where this is to be JSON; None if nothing."""
+    if len(data) > _MAX_SLOW:
+        return None
+    try:
+        json.loads(data.decode())
+    except (ValueError, RecursionError) as error:
+        return type(error).__name__
+    return None
+
+
 def _decoded(data: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
     """A body or event; None if it is no JSON object."""
     try:
@@ -312,4 +372,7 @@ def _decoded(data: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
     if not isinstance(found, dict):
         return None
     fields = decoder.type.__struct_fields__
-    return decoder.type(**{name: found[name] for name in fields if name in found})
+    told = {name: found[name] for name in fields if name in found}
+    if "usage" in told:
+        told["usage"] = msgspec.Raw(json.dumps(told["usage"]).encode())
+    return decoder.type(**told)

@@ -35,7 +35,7 @@ def test_nothing_given_means_defaults() -> None:
         "stream_usage": "auto",
         "max_label_sets": 1000,
         "histograms": True,
-        "drain_interval": 0.1,
+        "drain_interval": 0.25,
         "auto_monitor": None,
         "inbound_projects": [],
         "provider_hosts": {},

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_token_monitor.dialects.bodies import is_by_duration, usage_in_body
+from otel_token_monitor.dialects.bodies import is_by_duration, parsed_usage, usage_in_body
 from otel_token_monitor.dialects.tokens import MAX_TOKENS, ReadUsage
 from otel_token_monitor.usage import TokenUsage
 
@@ -92,6 +93,16 @@ def test_zeros_count() -> None:
     usage = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
 
     assert usage_in_body(usage) == ReadUsage(TokenUsage())
+
+
+@given(USAGES)
+def test_a_usage_is_parsed_as_it_was_written(usage: dict[str, Any]) -> None:
+    assert repr(parsed_usage(json.dumps(usage).encode())) == repr(usage)
+
+
+@pytest.mark.parametrize("told", [b"", b"{", b"\xff", b'{"a": "\xff"}', b"[" * 100_000], ids=len)
+def test_what_cannot_be_parsed_is_an_invalid_usage(told: bytes) -> None:
+    assert usage_in_body(parsed_usage(told)) == ReadUsage(None, invalid=True)
 
 
 @pytest.mark.parametrize("usage", ["7", [7], 7, 7.5, True], ids=repr)

@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from otel_token_monitor.dialects.bodies import parsed_usage, usage_in_body
+from otel_token_monitor.dialects.tokens import ReadUsage
 from otel_token_monitor.wire import replies
 from otel_token_monitor.wire.replies import ReplyReader, read_whole
 
@@ -29,8 +31,12 @@ COMPLETED = {
 }
 
 
+def usage_in(reply: Reply) -> object:
+    return None if reply.usage is None else parsed_usage(reply.usage)
+
+
 def said(reply: Reply) -> dict[str, Any]:
-    return {name: getattr(reply, name) for name in reply.__slots__}
+    return {name: getattr(reply, name) for name in reply.__slots__} | {"usage": usage_in(reply)}
 
 
 def read(pieces: Iterable[bytes]) -> dict[str, Any]:
@@ -107,6 +113,7 @@ def test_lines_end_in_three_ways(end: str) -> None:
         "status": None,
         "is_list": False,
         "final": True,
+        "error": None,
         "text_bytes": 4,
     }
 
@@ -115,7 +122,7 @@ def test_lines_end_in_three_ways(end: str) -> None:
 def test_the_data_of_an_event_may_have_many_lines(end: str) -> None:
     reply = read_whole(indented(DELTA, end) + indented(LAST, end))
 
-    assert (reply.usage, reply.text_bytes) == (USAGE, 4)
+    assert (usage_in(reply), reply.text_bytes) == (USAGE, 4)
 
 
 def test_white_space_for_minutes_before_a_body_is_not_kept() -> None:
@@ -129,7 +136,7 @@ def test_white_space_for_minutes_before_a_body_is_not_kept() -> None:
     reader.feed(BODIES["json"])
     reader.end()
 
-    assert reader.reply.usage == USAGE
+    assert usage_in(reader.reply) == USAGE
     assert most < 100_000
 
 
@@ -157,7 +164,7 @@ def test_what_follows_an_event_beyond_the_limit_is_read(monkeypatch: pytest.Monk
     reader.feed(events(LAST))
     reader.end()
 
-    assert reader.reply.usage == USAGE
+    assert usage_in(reader.reply) == USAGE
 
 
 def test_what_follows_a_line_beyond_the_limit_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,7 +177,7 @@ def test_what_follows_a_line_beyond_the_limit_is_read(monkeypatch: pytest.Monkey
     reader.feed(events(LAST))
     reader.end()
 
-    assert reader.reply.usage == USAGE
+    assert usage_in(reader.reply) == USAGE
 
 
 def test_a_body_beyond_the_limit_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,17 +191,56 @@ def test_a_body_beyond_the_limit_says_nothing(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_text_in_a_body_with_lone_surrogates_hides_no_usage() -> None:
-    assert read_whole(b'{"model": "m", "text": "\\ud800", "usage": {"a": 1}}').usage == {"a": 1}
+    reply = read_whole(b'{"model": "m", "text": "\\ud800", "usage": {"a": 1}}')
+
+    assert usage_in(reply) == {"a": 1}
 
 
 def test_nan_in_a_body_hides_no_usage() -> None:
-    usage = read_whole(b'{"score": NaN, "usage": {"prompt_tokens": 3}}').usage
+    reply = read_whole(b'{"score": NaN, "usage": {"prompt_tokens": 3}}')
 
-    assert usage == {"prompt_tokens": 3}
+    assert usage_in(reply) == {"prompt_tokens": 3}
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+def test_what_is_too_large_to_be_a_usage_is_not_kept(streamed: bool) -> None:
+    body = {"model": "m", "usage": {"prompt_tokens": 3, "note": "x" * 100_000}}
+    reply = read_whole(events(body) if streamed else json.dumps(body).encode())
+
+    assert reply.usage is not None
+    assert len(reply.usage) < 100
+    assert usage_in_body(usage_in(reply)) == ReadUsage(None, invalid=True)
+
+
+def test_an_error_among_the_events_is_told() -> None:
+    assert read_whole(events(DELTA, {"error": {"message": "overloaded"}})).error == "APIError"
+
+
+@pytest.mark.parametrize(
+    ("data", "error"), [(b"{", "JSONDecodeError"), (b'{"id": "\xff"}', "UnicodeDecodeError")]
+)
+def test_an_event_that_cannot_be_parsed_is_an_error(data: bytes, error: str) -> None:
+    assert read_whole(events(DELTA) + b"data: " + data + b"\n\n").error == error
+
+
+@pytest.mark.parametrize("data", [b"[1]", b"7", b'{"id": NaN}'], ids=repr)
+def test_an_event_that_is_odd_is_no_error(data: bytes) -> None:
+    assert read_whole(b"data: " + data + b"\n\n" + events(LAST)).error is None
+
+
+@pytest.mark.parametrize("error", [None, "", {}], ids=repr)
+def test_an_error_that_is_none_is_no_error(error: object) -> None:
+    assert read_whole(events({**DELTA, "error": error}, LAST)).error is None
+
+
+def test_the_error_within_a_response_is_none_of_the_stream() -> None:
+    failed = {"status": "failed", "error": {"code": "server_error"}, "id": "resp_1"}
+
+    assert read_whole(events({"type": "response.failed", "response": failed})).error is None
 
 
 def test_a_body_in_utf_16_says_its_usage() -> None:
-    assert read_whole(json.dumps(CHAT).encode("utf-16-le")).usage == USAGE
+    assert usage_in(read_whole(json.dumps(CHAT).encode("utf-16-le"))) == USAGE
 
 
 @pytest.mark.parametrize("coding", ["utf-16", "utf-32", "cp500"])
@@ -248,8 +294,8 @@ def test_odd_values_in_a_body_come_with_the_types_that_are_promised(body: dict[s
 def test_odd_numbers_raise_nothing(number: str) -> None:
     body = f'{{"usage": {{"prompt_tokens": {number}}}}}'.encode()
 
-    read_whole(body)
-    read_whole(b"data: " + body + b"\n\n")
+    for whole in (body, b"data: " + body + b"\n\n"):
+        usage_in_body(usage_in(read_whole(whole)))
 
 
 @pytest.mark.parametrize("opening", [b"[", b'{"usage":', b'{"choices":[{"delta":'])

@@ -10,6 +10,7 @@ import httpx2
 import pytest
 from openai._models import FinalRequestOptions
 
+from otel_token_monitor.dialects.bodies import parsed_usage
 from otel_token_monitor.spans.observation import Observation
 from otel_token_monitor.spans.processor import SpanQueue, TokenSpanProcessor
 from otel_token_monitor.spans.project import ProjectPolicy
@@ -70,7 +71,9 @@ class Seen:
     def ends(self) -> list[tuple[object, str | None, str | None]]:
         """Usage, reason and error."""
         seen = [item for _, item in self._queue.take() if isinstance(item, Observation)]
-        return [(end.usage, end.unmetered, end.error_type) for end in seen]
+        return [
+            (end.usage and parsed_usage(end.usage), end.unmetered, end.error_type) for end in seen
+        ]
 
 
 class Tapped:
