@@ -33,6 +33,8 @@ _PROVIDERS: Final = {
 # Rates are kept in femto-dollars a token: whole numbers, even for $0.0005 per million tokens.
 _FEMTO: Final = 10**15
 _FEMTO_PER_NANO: Final = 10**6
+# What is done in batches costs half, say the price lists of OpenAI and Azure.
+_BATCHES: Final = "batches"
 _PROBE: Final = 1000
 _MAX_NANOUSD: Final = 10_000 * 10**9
 
@@ -67,8 +69,10 @@ def cost_nanousd(record: UsageRecord) -> int | None:
         tiers = _tiers(labels.provider, labels.model, quarter)
     if tiers is None:
         return None
+    # A batch is many calls: none is known to be a large one.
+    is_batch = labels.endpoint == _BATCHES
     tier = tiers[-1]
-    if len(tiers) > 1:
+    if len(tiers) > 1 and not is_batch:
         total_input = usage.input_tokens
         tier = next(tier for tier in tiers if total_input > tier.above or not tier.above)
     femto = tier.fee
@@ -79,7 +83,8 @@ def cost_nanousd(record: UsageRecord) -> int | None:
             femto += rate * count
     for direction, modality, count in record.modalities:
         femto += tier.beside.get((direction, modality), 0) * count
-    nano = (femto + _FEMTO_PER_NANO // 2) // _FEMTO_PER_NANO
+    per_nano = _FEMTO_PER_NANO * (2 if is_batch else 1)
+    nano = (femto + per_nano // 2) // per_nano
     return nano if nano < _MAX_NANOUSD else None
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from otel_token_monitor.demo import chunks, media, replies, responses
+from otel_token_monitor.demo import batches, chunks, media, replies, responses
 from otel_token_monitor.demo.bodies import Form
 from otel_token_monitor.demo.controls import cut, error, paced, usage_maker
 from otel_token_monitor.demo.memory import Memory
@@ -36,6 +36,7 @@ _ENDPOINTS = {
     "audio/speech": _Endpoint(media.speech, media.speech_stream, "audio/mpeg"),
     "audio/transcriptions": _Endpoint(media.transcription, media.transcription_stream),
     "audio/translations": _Endpoint(media.translation),
+    "batches": _Endpoint(batches.batch),
     "chat/completions": _Endpoint(replies.chat, chunks.completion_stream),
     "completions": _Endpoint(replies.completion, chunks.completion_stream),
     "embeddings": _Endpoint(replies.embeddings),
@@ -95,9 +96,8 @@ class Answering:
                 return self._retrieve(request, made_id, form)
             if found["cancel"]:
                 return self._cancel(made_id)
-        elif kind == "chat/completions" and request.method == "GET":
-            body = self._memory.chat(made_id) if made_id else self._memory.chats()
-            return error(404) if body is None else JSONResponse(body)
+        elif request.method == "GET" and kind in {"batches", "chat/completions"}:
+            return self._stored(kind, made_id)
         if made_id or request.method == "GET":
             return error(404)
         return await self._create(request, found, form)
@@ -114,6 +114,15 @@ class Answering:
         seen = int(request.query_params.get("starting_after", -1))
         events = list(responses.response_stream({}, body))
         return _streamed(request, form, iter(events[seen + 1 :]))
+
+    def _stored(self, kind: str, made_id: str | None) -> Response:
+        """A batch or a chat completion made before; without an id, the list of all."""
+        memory = self._memory
+        if kind == "batches":
+            body = memory.batch(made_id) if made_id else memory.batches()
+        else:
+            body = memory.chat(made_id) if made_id else memory.chats()
+        return error(404) if body is None else JSONResponse(body)
 
     def _cancel(self, response_id: str) -> Response:
         made = self._memory.response(response_id)
@@ -133,12 +142,14 @@ class Answering:
         headers = {"x-request-id": replies.new_id("req_")}
         if not isinstance(body, dict):
             return Response(body, 200, headers, endpoint.media_type or "text/plain")
-        if found["kind"] == "responses" or asked.get("store") is True:
+        if found["kind"] in {"batches", "responses"} or asked.get("store") is True:
             self._memory.keep(body, polls=int(request.headers.get("x-demo-polls", 0)))
         streams = asked.get("stream") or asked.get("stream_format") == "sse"
         if streams and endpoint.stream:
             return _streamed(request, form, endpoint.stream(asked, body), headers)
-        if asked.get("background"):
+        if found["kind"] == "batches":
+            body = batches.unfinished(body, "validating")
+        elif asked.get("background"):
             body = responses.unfinished(body, "queued")
         return JSONResponse(body, headers=headers)
 

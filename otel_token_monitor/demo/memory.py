@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-from otel_token_monitor.demo import responses
+from otel_token_monitor.demo import batches, responses
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from otel_token_monitor.demo.replies import Json
 
 __all__ = ["REMEMBERED", "Memory"]
@@ -16,21 +18,30 @@ REMEMBERED = 1000
 """How many of each a server remembers."""
 
 
-class _Response:
-    """A response, which may still be in progress when it is asked for."""
+class _Batch:
+    """What may still be in progress when it is asked for; `unfinished` is how it looks then."""
 
-    def __init__(self, body: Json, polls: int) -> None:
+    def __init__(self, body: Json, polls: int, unfinished: Callable[[Json, str], Json]) -> None:
         self._body = body
         self._polls = polls
-        self._ended = not body["background"]
+        self._unfinished = unfinished
+        self._ended = False
 
     def retrieve(self, *, wait: bool = False) -> Json:
-        """The response as it is now, or when it has ended; to ask brings it on."""
+        """The body as it is now, or when it has ended; to ask brings it on."""
         if self._polls > 0 and not self._ended and not wait:
             self._polls -= 1
-            return responses.unfinished(self._body, "in_progress")
+            return self._unfinished(self._body, "in_progress")
         self._ended = True
         return self._body
+
+
+class _Response(_Batch):
+    """A response, which goes on in the background, or has ended."""
+
+    def __init__(self, body: Json, polls: int) -> None:
+        super().__init__(body, polls, responses.unfinished)
+        self._ended = not body["background"]
 
     def cancel(self) -> Json | None:
         """The response, cancelled unless it has ended; None if it is not in the background."""
@@ -43,17 +54,20 @@ class _Response:
 
 
 class Memory:
-    """Responses, stored chat completions, and how often a key has failed."""
+    """Responses, batches, stored chat completions, and how often a key has failed."""
 
     def __init__(self) -> None:
+        self._batches: OrderedDict[str, _Batch] = OrderedDict()
         self._responses: OrderedDict[str, _Response] = OrderedDict()
         self._chats: OrderedDict[str, Json] = OrderedDict()
         self._failures: OrderedDict[str, int] = OrderedDict()
 
     def keep(self, body: Json, *, polls: int) -> None:
-        """Remember a response, or a chat completion."""
+        """Remember a response, a batch, or a chat completion."""
         if body["object"] == "response":
             _remember(self._responses, body["id"], _Response(body, polls))
+        elif body["object"] == "batch":
+            _remember(self._batches, body["id"], _Batch(body, polls, batches.unfinished))
         else:
             _remember(self._chats, body["id"], body)
 
@@ -61,20 +75,22 @@ class Memory:
         """The response of an id."""
         return self._responses.get(response_id)
 
+    def batch(self, batch_id: str) -> Json | None:
+        """The batch of an id as it is now; to ask brings it on."""
+        made = self._batches.get(batch_id)
+        return None if made is None else made.retrieve()
+
     def chat(self, chat_id: str) -> Json | None:
         """The stored chat completion of an id."""
         return self._chats.get(chat_id)
 
     def chats(self) -> Json:
         """The list of all stored chat completions."""
-        ids = list(self._chats)
-        return {
-            "object": "list",
-            "data": list(self._chats.values()),
-            "first_id": ids[0] if ids else None,
-            "last_id": ids[-1] if ids else None,
-            "has_more": False,
-        }
+        return _list(list(self._chats.values()))
+
+    def batches(self) -> Json:
+        """The list of all batches."""
+        return _list([made.retrieve(wait=True) for made in self._batches.values()])
 
     def fails(self, key: str, times: int) -> bool:
         """Whether a request with this key is among the first so many; counts it if so."""
@@ -83,6 +99,16 @@ class Memory:
             return False
         _remember(self._failures, key, failed + 1)
         return True
+
+
+def _list(bodies: list[Json]) -> Json:
+    return {
+        "object": "list",
+        "data": bodies,
+        "first_id": bodies[0]["id"] if bodies else None,
+        "last_id": bodies[-1]["id"] if bodies else None,
+        "has_more": False,
+    }
 
 
 def _remember(memory: OrderedDict[str, Any], key: str, value: object) -> None:

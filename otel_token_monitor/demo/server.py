@@ -9,9 +9,11 @@ It serves, below ``/v1``, below any other prefix (``/api/v1``, ``/openai/v1``) a
 - ``GET responses/{id}`` (also with ``stream=true``, from ``starting_after`` on) and
   ``POST responses/{id}/cancel``; ``GET chat/completions`` and ``chat/completions/{id}`` of those
   made with ``store``
+- ``POST batches``, ``GET batches`` and ``batches/{id}``
 
-What it answers is in :mod:`.replies`, :mod:`.responses` and :mod:`.media`. A response made with
-``background`` is queued, and completed when it is asked for. Request headers steer single requests:
+What it answers is in :mod:`.replies`, :mod:`.responses`, :mod:`.media` and :mod:`.batches`. A
+batch, or a response made with ``background``, is queued, and completed when it is asked for.
+Request headers steer single requests:
 
 ``x-demo-usage``
     a JSON object that replaces the usage, or ``none``: the body carries no usage
@@ -29,7 +31,7 @@ What it answers is in :mod:`.replies`, :mod:`.responses` and :mod:`.media`. A re
 ``x-demo-id``
     the response id
 ``x-demo-polls``
-    how often a background response is still in progress when it is asked for: 0
+    how often a background response or a batch is still in progress when it is asked for: 0
 ``x-demo-body``
     what is odd about the body, or about the last event of a stream; some of, with commas:
     ``array`` (JSON's, around it), ``deflate``, ``gzip``, ``huge`` (20 MB before the usage),

@@ -14,6 +14,7 @@ _CALLS: Final = frozenset(
         "audio/speech",
         "audio/transcriptions",
         "audio/translations",
+        "batches",
         "chat/completions",
         "completions",
         "decisions",
@@ -27,11 +28,13 @@ _CALLS: Final = frozenset(
     }
 )
 
-POLLED: Final = frozenset({"responses", "threads/runs"})
+POLLED: Final = ("batches", "responses", "threads/runs")
 """Endpoints that may answer before the call has ended: it is asked for again by its id."""
 
-IN_PROGRESS: Final = frozenset({"in_progress", "queued", "requires_action"})
-"""The status of a response whose call goes on at the server."""
+IN_PROGRESS: Final = frozenset(
+    {"cancelling", "finalizing", "in_progress", "queued", "requires_action", "validating"}
+)
+"""The status of a response, run or batch that goes on at the server."""
 
 # What reports usage, and is none.
 _ADMINISTRATION: Final = ("organization", "dashboard")

@@ -84,7 +84,7 @@ class Exchange:
 
     @property
     def _may_be_polled(self) -> bool:
-        return self._place.has_id and self._place.endpoint.startswith(tuple(POLLED))
+        return self._place.has_id and self._place.endpoint.startswith(POLLED)
 
     def withdraw(self) -> None:
         """Leave it to other exchanges: there was no such request, or it was theirs."""
@@ -122,11 +122,14 @@ class Exchange:
             return
         self.done = True
         fetched = self._is_get or (self._place.has_id and self._is_named(reply.response_id))
-        if fetched and reply.is_list:
-            # It tells of calls that were counted when they were made.
+        goes_on = reply.status in IN_PROGRESS and self._place.endpoint.startswith(POLLED)
+        if goes_on or (fetched and reply.is_list):
+            # Not all that it will use; or of calls that were counted when they were made.
             reply.usage = None
         if reply.usage is not None and (complete or reply.final):
             self._observe(reply, reply.usage, first_token_ns=first_token_ns, fetched=fetched)
+        elif fetched and reply.status is not None and not goes_on:
+            self._observe(reply, unmetered="no_usage", fetched=True)
         elif fetched or not self._place.is_call:
             self._emit(None)
         else:

@@ -1,4 +1,4 @@
-"""A response that is begun in one process, and fetched many times in others: one call."""
+"""A response, or a batch, begun in one process, and fetched many times in others: one call."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ pytestmark = pytest.mark.integration
 class Fetched:
     """What the ledger said after the call was begun, and at the end; what the fetchers received."""
 
+    kind: str
     begun: dict[Labels, Sums]
     ended: dict[Labels, Sums]
     answers: list[dict[str, Any]]
@@ -38,21 +39,29 @@ def shown(directory: Path) -> dict[Labels, Sums]:
         reader.close()
 
 
-@pytest.fixture(scope="module", params=["wire", "traceloop", "official", "openinference"])
+BY = [
+    *((name, "responses") for name in ("wire", "traceloop", "official", "openinference")),
+    ("wire", "batches"),
+]
+
+
+@pytest.fixture(scope="module", params=BY, ids="-".join)
 def fetched(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Fetched:
     directory = tmp_path_factory.mktemp("ledger")
+    instrumentation, kind = request.param
     with DemoServer() as server:
         question = {
             "server": server.base_url,
             "data_dir": str(directory),
-            "instrumentation": request.param,
+            "instrumentation": instrumentation,
+            "kind": kind,
         }
         first = run("background", {**question, "project": "jobs", "id": None})
         begun = shown(directory)
         fetching = {**question, "project": "watchers", "id": first["id"]}
         with ThreadPoolExecutor(2) as pool:
             answers = list(pool.map(lambda _: run("background", fetching), range(2)))
-    return Fetched(begun, shown(directory), [first, *answers])
+    return Fetched(kind, begun, shown(directory), [first, *answers])
 
 
 def test_nobody_complains(fetched: Fetched) -> None:
@@ -77,4 +86,17 @@ def test_its_usage_counts_once(fetched: Fetched) -> None:
 
 
 def test_it_is_the_beginners_project(fetched: Fetched) -> None:
-    assert [(labels.project, labels.model) for labels in fetched.ended] == [("jobs", "gpt-5-mini")]
+    assert [labels.project for labels in fetched.ended] == ["jobs"]
+
+
+def test_it_is_the_model_that_was_asked_for(fetched: Fetched) -> None:
+    # Which models a batch asks for is in its file.
+    model = {"responses": "gpt-5-mini", "batches": "unknown"}[fetched.kind]
+    assert [labels.model for labels in fetched.ended] == [model]
+
+
+def test_it_costs_what_its_model_costs(fetched: Fetched) -> None:
+    (sums,) = fetched.ended.values()
+    usage = sums.totals
+    nanodollars = usage.input_tokens * 250 + usage.output_tokens * 2000
+    assert usage.cost_nanousd == nanodollars // (2 if fetched.kind == "batches" else 1)

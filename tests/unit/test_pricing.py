@@ -108,6 +108,21 @@ def test_a_price_is_that_of_the_time_of_the_call() -> None:
     ]
 
 
+@pytest.mark.parametrize("count", [1000, 1001])
+def test_what_is_done_in_batches_costs_half(count: int) -> None:
+    usage = TokenUsage(input=count, output=count)
+    batch = Labels("shop", "openai", "gpt-5-mini", "batches")
+    whole = expected("openai", "gpt-5-mini", usage)
+    assert cost_nanousd(record("openai", "gpt-5-mini", usage, labels=batch)) == whole // 2
+
+
+def test_a_batch_is_many_calls_of_which_none_need_be_large() -> None:
+    small = TokenUsage(input=100_000)
+    batch = Labels("shop", "gcp.gemini", "gemini-2.5-pro", "batches")
+    of_many = record("gcp.gemini", "gemini-2.5-pro", TokenUsage(input=400_000), labels=batch)
+    assert cost_nanousd(of_many) == 4 * expected("google", "gemini-2.5-pro", small) // 2
+
+
 def test_a_fee_a_call_is_paid_once() -> None:
     small, large = (
         cost_nanousd(record("perplexity", "sonar", TokenUsage(input=tokens)))

@@ -57,6 +57,36 @@ def test_a_stream_of_a_response_goes_on_after_an_event(client: Client) -> None:
     assert events[-1].response.usage.total_tokens == 13
 
 
+def batch(client: Client, polls: int) -> Any:
+    return client.batches.create(
+        input_file_id="file-1",
+        endpoint="/v1/responses",
+        completion_window="24h",
+        extra_headers={"x-demo-polls": str(polls)},
+    )
+
+
+def test_a_batch_uses_nothing_before_it_is_completed(client: Client) -> None:
+    made = batch(client, 1)
+    polled = [made, *(client.batches.retrieve(made.id) for _ in range(3))]
+    seen = [(later.status, later.model, later.usage.total_tokens) for later in polled]
+    assert seen == [
+        ("validating", None, 0),
+        ("in_progress", None, 0),
+        *[("completed", "gpt-5-mini-2025-08-07", 270)] * 2,
+    ]
+
+
+def test_batches_are_listed(client: Client) -> None:
+    made = [batch(client, 1).id for _ in range(2)]
+    assert [listed.id for listed in client.batches.list()][-2:] == made
+
+
+def test_an_unknown_batch_is_not_found(client: Client) -> None:
+    with pytest.raises(openai.NotFoundError):
+        client.batches.retrieve("batch_unknown")
+
+
 def test_stored_chats_are_listed(client: Client) -> None:
     made = client.chat.completions.create(model="m", messages=HELLO, store=True)
     listed = client.chat.completions.list().data

@@ -127,6 +127,33 @@ def test_it_is_given_up_after_a_day(book: Book, after: int, unmetered: dict[str,
     assert book.shown()[CHAT].unmetered == unmetered
 
 
+@pytest.mark.parametrize(
+    ("after", "unmetered"), [(3 * DAY - 1, {}), (3 * DAY + SECOND, {"never_polled": 1})]
+)
+def test_a_batch_is_given_up_after_three_days(
+    book: Book, after: int, unmetered: dict[str, int]
+) -> None:
+    batches = CHAT._replace(endpoint="batches")
+    book.write(begun(labels=batches))
+    book.clock.now = NOW + after
+    book.write(record(2, SEARCH, time_ns=NOW + after))
+    assert book.shown()[batches].unmetered == unmetered
+
+
+def test_who_learns_that_there_is_no_usage_ends_the_waiting(book: Book) -> None:
+    book.write(begun())
+    book.write(polled(usage=None, unmetered="no_usage"))
+    book.write(polled(10))
+    assert (sums(book).unmetered, sums(book).totals[:5]) == ({"no_usage": 1}, TokenUsage())
+
+
+def test_its_record_says_that_there_is_no_usage(book: Book) -> None:
+    book.write(begun())
+    book.write(polled(usage=None, unmetered="no_usage"))
+    totals = book.reader.totals_of_records(NOW, NOW + 1)
+    assert totals[CHAT] == in_its_quarter(book)
+
+
 def test_an_idle_writer_gives_it_up_too(book: Book) -> None:
     book.write(begun())
     book.clock.now = NOW + DAY + SECOND
