@@ -61,6 +61,7 @@ ROWS: Final[dict[str, tuple[str, ...]]] = {
         "responses_background",
         "responses_background_polled",
     ),
+    "batches, polled": ("batches_polled",),
     "`with_raw_response`: chat, responses": ("chat_raw", "responses_raw"),
     "`with_raw_response`: embeddings": ("embeddings_raw",),
     "`with_raw_response` + stream: chat": ("chat_raw_stream",),

@@ -47,7 +47,7 @@ OURS: Final = "ours"
 _INPUT: Final = ("gen_ai.usage.input_tokens", "llm.token_count.prompt")
 _OUTPUT: Final = ("gen_ai.usage.output_tokens", "llm.token_count.completion")
 _RECORDING: Final = ("speech.mp3", b"\0" * 1000, "audio/mpeg")
-_MEDIA: Final = ("images", "speech", "transcription", "translation")
+_IN_INPUT_TOKENS: Final = ("batches", "images", "speech", "transcription", "translation")
 
 _LEDGER: Final = """
 SELECT project, count(*), sum(input + input_cached + input_cache_write),
@@ -66,6 +66,17 @@ async def responses_background_polled(run: Run) -> Answer:
     for _ in range(3):
         response = await run.client.done(run.client.api.responses.retrieve(response.id))
     return response
+
+
+@call
+async def batches_polled(run: Run) -> Answer:
+    """A batch that is still in progress when it is first asked for."""
+    batches, done = run.client.api.batches, run.client.done
+    given: Json = {"input_file_id": "file-1", "completion_window": "24h", **run.asking(polls=1)}
+    batch = await done(batches.create(endpoint="/v1/responses", **given))
+    for _ in range(3):
+        batch = await done(batches.retrieve(batch.id))
+    return batch
 
 
 @call
@@ -123,7 +134,7 @@ async def speech_events(run: Run) -> Answer:
 
 
 def _usage_for(name: str, number: int) -> str:
-    if not name.startswith(_MEDIA):
+    if not name.startswith(_IN_INPUT_TOKENS):
         return usage_for(name, number)
     given, made = 1000 + number, 500 + number
     counts = {"input_tokens": given, "output_tokens": made, "total_tokens": given + made}

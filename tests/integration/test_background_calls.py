@@ -41,7 +41,7 @@ def shown(directory: Path) -> dict[Labels, Sums]:
 
 BY = [
     *((name, "responses") for name in ("wire", "traceloop", "official", "openinference")),
-    ("wire", "batches"),
+    *((name, "batches") for name in ("wire", "traceloop", "official", "openinference")),
 ]
 
 
