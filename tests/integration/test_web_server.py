@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     Start = Callable[..., MetricsServer]
 
 
+pytestmark = pytest.mark.integration
+
 SOURCES = broken_sources(LedgerError("no ledger"))
 
 
@@ -52,6 +54,16 @@ def get(server: MetricsServer, path: str = "/healthz") -> int:
 def port_of(server: MetricsServer) -> int:
     assert server.address is not None
     return server.address[1]
+
+
+@pytest.fixture(autouse=True)
+def _loggers_as_at_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other servers of this process may have set up uvicorn's loggers."""
+    for name in ("uvicorn", "uvicorn.access", "uvicorn.error"):
+        log = logging.getLogger(name)
+        monkeypatch.setattr(log, "handlers", [])
+        monkeypatch.setattr(log, "propagate", True)
+        log.setLevel(logging.NOTSET)
 
 
 @pytest.fixture

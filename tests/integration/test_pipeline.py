@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     Make = Callable[..., tuple[Pipeline, Tracer]]
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 def make() -> Iterator[Make]:
