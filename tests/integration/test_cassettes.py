@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
-from tests.integration.processes import ROOT, environment, openai_line
+from tests.integration.processes import OPENAI_LINES, ROOT, ahead, environment, openai_line
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.integration.processes import Answers
 
 pytestmark = pytest.mark.integration
 
@@ -77,16 +81,24 @@ def cassette(directory: Path, usage: object, *, encoding: str = "identity") -> P
     return directory
 
 
-def test_each_kind_of_request_is_as_recorded() -> None:
-    *table, verdict = replayed(CASSETTES).stdout.splitlines()[1:]
-    numbers = {line[:-80].strip(): tuple(map(int, line[-80:].split())) for line in table}
+@pytest.fixture(scope="module")
+def answers() -> Iterator[Answers]:
+    def ask(line: int, *arguments: str) -> dict[str, Any]:
+        return {"said": replayed(CASSETTES, *arguments, line=line).stdout}
+
+    asked = {f"sync, openai {line}": partial(ask, line) for line in OPENAI_LINES}
+    asked |= {f"async, openai {line}": partial(ask, line, "--async") for line in OPENAI_LINES}
+    with ahead(asked) as told:
+        yield told
+
+
+@pytest.mark.parametrize("line", OPENAI_LINES)
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_each_kind_of_request_is_as_recorded(answers: Answers, mode: str, line: int) -> None:
+    *table, verdict = answers(f"{mode}, openai {line}")["said"].splitlines()[1:]
+    numbers = {row[:-80].strip(): tuple(map(int, row[-80:].split())) for row in table}
     assert numbers == TABLE
     assert verdict == "the ledger equals what was recorded"
-
-
-@pytest.mark.parametrize("line", [1, 3])
-def test_the_async_client_makes_no_difference(line: int) -> None:
-    assert replayed(CASSETTES, "--async", line=line).stdout == replayed(CASSETTES).stdout
 
 
 def test_counts_of_another_dialect_are_a_difference(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from tests.integration.applications.application import (
     scrape,
     switch_on,
 )
-from tests.integration.applications.client import BASES, REFUSING, Client, drive
+from tests.integration.applications.client import BASES, REFUSING, Client, drive, http
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -530,7 +530,7 @@ async def make(name: str, client: Client, headers: dict[str, str]) -> Json:
         answer = await CALLS[name](Run(client, headers))
     except openai.LengthFinishReasonError as error:
         received: Json = {"usage": usage_of(error.completion), "error": type(error).__name__}
-    except (openai.OpenAIError, KeyError, asyncio.CancelledError) as error:
+    except (openai.OpenAIError, http.HTTPError, KeyError, asyncio.CancelledError) as error:
         received = {"usage": None, "error": type(error).__name__}
     else:
         received = {"usage": usage_of(answer), "error": None}

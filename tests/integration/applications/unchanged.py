@@ -14,14 +14,13 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
-import httpx2
 import openai
 from pydantic import BaseModel
 
 import otel_token_monitor
 from otel_token_monitor import project
 from tests.integration.applications.application import asked, complaints, report
-from tests.integration.applications.client import BASES, REFUSING, Client, drive
+from tests.integration.applications.client import BASES, REFUSING, Client, drive, http
 from tests.integration.applications.scripted import Server, sse
 from tests.integration.applications.scripts import SCRIPTS, chat_events
 
@@ -372,7 +371,7 @@ async def posted_for_text(run: Run) -> Any:
 
 @kind("chat")
 async def posted_for_http(run: Run) -> Any:
-    return await run.post(httpx2.Response)
+    return await run.post(http.Response)
 
 
 # What fails.
@@ -442,18 +441,18 @@ def described(value: Any) -> Any:
             "extra": described(value.model_extra),
             "request": getattr(value, "_request_id", None),
         }
-    if isinstance(value, (dict, httpx2.Headers)):
+    if isinstance(value, (dict, http.Headers)):
         return [[key, described(inner)] for key, inner in value.items()]
     if isinstance(value, (list, tuple)):
         return [described(inner) for inner in value]
-    if isinstance(value, httpx2.Response):
+    if isinstance(value, http.Response):
         return _described_response(value)
     if isinstance(value, BaseException):
         return _described_error(value)
     return [type(value).__name__, repr(value)] if not isinstance(value, str) else value
 
 
-def _described_response(response: httpx2.Response) -> Json:
+def _described_response(response: Any) -> Json:
     # A stream is longer where its usage was asked for.
     may_be_longer = response.is_closed and "_content" not in vars(response)
     return {
@@ -492,8 +491,8 @@ async def told(client: Client, server: Server, script: str, act: Any) -> Json:
         got = described(await act(Run(client, server, script)))
     except (
         openai.OpenAIError,
-        httpx2.HTTPError,
-        httpx2.StreamError,
+        http.HTTPError,
+        http.StreamError,
         ValueError,
         TypeError,
     ) as error:
