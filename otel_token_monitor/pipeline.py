@@ -25,7 +25,7 @@ from otel_token_monitor.ledger.errors import LedgerBusyError, LedgerCorruptError
 from otel_token_monitor.ledger.outbox import PORTION, Outbox
 from otel_token_monitor.ledger.reader import LedgerReader
 from otel_token_monitor.ledger.writer import Chore, LedgerWriter
-from otel_token_monitor.pricing import cost_nanousd
+from otel_token_monitor.pricing import cost_nanousd, import_ahead
 from otel_token_monitor.spans.calls import polled_record, read_ended
 from otel_token_monitor.spans.fetched import Fetched
 from otel_token_monitor.spans.matching import Matcher
@@ -79,6 +79,7 @@ class Pipeline:
         interval: float = 0.25,
         on_tick: Ticker = no_tick,
     ) -> None:
+        import_ahead()
         self._hosts = hosts
         self._max_label_sets = max_label_sets
         self._interval = interval

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
 from functools import lru_cache
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_token_monitor.usage import QUARTER_SECONDS, UsageRecord
@@ -14,7 +18,7 @@ from otel_token_monitor.usage import QUARTER_SECONDS, UsageRecord
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["cost_nanousd"]
+__all__ = ["cost_nanousd", "import_ahead"]
 
 _log = logging.getLogger("otel_token_monitor")
 
@@ -52,6 +56,24 @@ class _Tier:
     rates: tuple[int | None, ...]
     beside: dict[tuple[str, str], int]
     fee: int
+
+
+def import_ahead() -> None:
+    """Import httpx2 now, beside openai 2.x, and not with genai-prices in the background.
+
+    That openai looks, in any call, whether it has been imported, and would find it half so.
+    """
+    # Other import systems may raise anything.
+    with suppress(Exception):
+        spec = find_spec("openai")
+        places = None if spec is None else spec.submodule_search_locations
+        if any(_looks_for_httpx2(Path(place)) for place in places or ()):
+            import_module("httpx2")
+
+
+def _looks_for_httpx2(openai: Path) -> bool:
+    version = openai / "_version.py"
+    return (openai / "_httpx2.py").exists() and '"2.' in version.read_text(encoding="utf-8")
 
 
 def cost_nanousd(record: UsageRecord) -> int | None:

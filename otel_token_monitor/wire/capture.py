@@ -13,10 +13,8 @@ import functools
 import importlib
 import inspect
 import logging
-import sys
 from contextvars import ContextVar
 from functools import partial
-from importlib.util import find_spec
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -303,10 +301,6 @@ def _client_module() -> Any:
     except ImportError:
         return None
     if all(_is_known(getattr(module, name, None)) for name in _BASES):
-        if "openai._httpx2" in sys.modules and find_spec("httpx2") is not None:
-            # openai 2.x looks whether it is imported, and would find it half so, were it imported
-            # in the background when the first call is priced.
-            importlib.import_module("httpx2")
         return module
     _log.warning(
         "otel_token_monitor does not know how the client of openai %s is built, so usage that no "
