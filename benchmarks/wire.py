@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
 ROUNDS: Final = int(os.environ.get("BENCH_WIRE_ROUNDS", "15"))
 # What lies where in memory makes some processes slower than others: there are several of each.
-GENERATIONS: Final = 3
+GENERATIONS: Final = 6
 CALLS: Final = 400
-STREAM_ROUNDS: Final = 8
+STREAM_ROUNDS: Final = 24
 STREAMED: Final = 5000
 MEMORY_CALLS: Final = int(os.environ.get("BENCH_MEMORY_CALLS", "20000"))
 MEMORY_WARM_UP: Final = 5000

@@ -204,8 +204,9 @@ class ReplyReader:
         rest = b"".join(self._parts)
         self._parts = []
         if self._kind is _Kind.EVENTS:
-            self._line(rest)
-            self._line(b"")
+            if rest[:5] == b"data:":
+                self._note_data(rest)
+            self._end_event()
         elif self._kind is _Kind.JSON and rest:
             body = _decoded(rest, _whole)
             if body is not None:
@@ -245,7 +246,10 @@ class ReplyReader:
             self._parts = []
         self._size = 0
         for line in lines:
-            self._line(line)
+            if line[:5] == b"data:":
+                self._note_data(line)
+            elif not line and self._data_size:
+                self._end_event()
         if rest:
             self._keep(rest)
 
@@ -257,30 +261,23 @@ class ReplyReader:
             # Too large to be kept: what it would have told stays unknown.
             self._parts = []
 
-    def _line(self, line: bytes) -> None:
-        if line[:5] == b"data:":
-            self._data_size += len(line)
-            self._data.append(line[5:].lstrip(b" "))
-            if self._data_size > MAX_BUFFERED:
-                self._data = []
-        elif not line:
-            data, self._data, self._data_size = self._data, [], 0
-            if data:
-                self._dispatch(b"\n".join(data))
+    def _note_data(self, line: bytes) -> None:
+        self._data_size += len(line)
+        self._data.append(line[5:].lstrip(b" "))
+        if self._data_size > MAX_BUFFERED:
+            self._data = []
+
+    def _end_event(self) -> None:
+        data, self._data, self._data_size = self._data, [], 0
+        if data:
+            self._dispatch(data[0] if len(data) == 1 else b"\n".join(data))
 
     def _dispatch(self, data: bytes) -> None:
         reply = self.reply
-        if data.startswith(_DONE):
-            reply.final = True
-            return
         try:
             event = _event.decode(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            odd = _decoded(data, _odd_event)
-            if odd is not None:
-                _note_event(reply, odd)
-            elif reply.error is None:
-                reply.error = _error_at(data)
+            self._dispatch_odd(data)
             return
         has_usage = _note_event(reply, event)
         if event.response is not None:
@@ -296,6 +293,18 @@ class ReplyReader:
                 reply.text_bytes += _text_bytes(choice)
         elif isinstance(event.delta, str) and "audio.delta" not in str(event.type):
             reply.text_bytes += _size_of(event.delta)
+
+    def _dispatch_odd(self, data: bytes) -> None:
+        """Take in what is no event as most are."""
+        reply = self.reply
+        if data.startswith(_DONE):
+            reply.final = True
+            return
+        odd = _decoded(data, _odd_event)
+        if odd is not None:
+            _note_event(reply, odd)
+        elif reply.error is None:
+            reply.error = _error_at(data)
 
 
 def _note_event(reply: Reply, event: _Event | _OddEvent) -> bool:
@@ -324,11 +333,11 @@ def _text_bytes(choice: _Choice) -> int:
     size = _size_of(delta.content)
     if delta.tool_calls is not None:
         size += _size_within(delta.tool_calls)
-    return (
-        size
-        + _size_of(delta.refusal)
-        + (_size_of(delta.reasoning_content) or _size_of(delta.reasoning))
-    )
+    if delta.refusal is not None:
+        size += _size_of(delta.refusal)
+    if delta.reasoning_content is not None or delta.reasoning is not None:
+        size += _size_of(delta.reasoning_content) or _size_of(delta.reasoning)
+    return size
 
 
 def _size_of(text: object) -> int:
