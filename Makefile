@@ -50,7 +50,7 @@ test: debian-packages $(STAMP) $(OPENAI_STAMPS) ## Check style, types, layers; r
 	$(say) 'pytest tests/unit'
 	@$(BIN)/pytest -q -n auto tests/unit
 	$(say) 'pytest tests/integration tests/deploy'
-	@$(BIN)/pytest -q -n 4 --dist loadfile tests/integration tests/deploy
+	@$(BIN)/pytest -q -n 4 --dist loadfile --no-loadscope-reorder tests/integration tests/deploy
 	$(say) 'wheel'
 	@scripts/check-wheel $(BIN)/python
 
