@@ -10,16 +10,15 @@ thousand records at a time.
 
 from __future__ import annotations
 
-import _thread
 import logging
 import os
 import threading
 import time
 from collections import deque
 from contextlib import contextmanager
-from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from otel_token_monitor.drain_thread import TICK_SECONDS, YIELD_SECONDS, DrainThread, Found
 from otel_token_monitor.ledger.database import Location
 from otel_token_monitor.ledger.errors import LedgerBusyError, LedgerCorruptError, LedgerError
 from otel_token_monitor.ledger.outbox import PORTION, Outbox
@@ -48,16 +47,10 @@ T = TypeVar("T")
 
 _log = logging.getLogger("otel_token_monitor")
 
-_THREAD_NAME: Final = "otel-token-monitor"
-
 _QUEUE_CAPACITY: Final = 16_384
-_TICK_SECONDS: Final = 1.0
-_QUIET_SECONDS: Final = 5.0
 # Usually a few milliseconds; a disk that hangs must not hang the fork.
 _FORK_SECONDS: Final = 1.0
 _POLL_SECONDS: Final = 0.05
-# Longer than a waiting thread takes to wake: a lock is not handed over in turn.
-_YIELD_SECONDS: Final = 0.0005
 # What a call that ends after the end may take, at most, to be written.
 _LATE_SECONDS: Final = 1.0
 
@@ -100,8 +93,7 @@ class Pipeline:
         # Guards everything below: the thread, and whoever flushes or asks, use it one at a time.
         self.lock = threading.Lock()
         self._forking: int | None = None
-        self._started = threading.Lock()
-        self._tokens: SimpleQueue[None] = SimpleQueue()
+        self._thread = DrainThread(self._round, self.queue, self._interval)
         self._matcher = Matcher(self.processor.open_stamps, by_hand=self._by_hand)
         self._matcher.captured = self._captured
         self._writer = LedgerWriter(location, max_label_sets=self._max_label_sets)
@@ -114,7 +106,6 @@ class Pipeline:
         self._fetched = Fetched()
         self._later: deque[Callable[[], None]] = deque()
         self._ticked_at = 0.0
-        self._busy_at = 0.0
 
     def watch(self, policy: ProjectPolicy, hosts: ProviderHosts, on_tick: Ticker) -> None:
         """Read spans as these settings say: those of whoever began to watch spans last."""
@@ -248,7 +239,7 @@ class Pipeline:
                 self._catch_up()
                 if goal is not None and self._outbox.has_written(goal):
                     return True
-            time.sleep(_YIELD_SECONDS)
+            time.sleep(YIELD_SECONDS)
 
     def force_flush(self, timeout: float = 10.0) -> bool:
         """Return once all that ended before is in the ledger, or False after `timeout` seconds."""
@@ -268,7 +259,7 @@ class Pipeline:
             return True
         flushed = self.force_flush(timeout if self.trouble is None else 0.0)
         self._closed = True
-        self._tokens.put(None)
+        self._thread.end()
         if flushed:
             # What ended meanwhile, and woke nobody.
             self._drain_here()
@@ -337,20 +328,8 @@ class Pipeline:
 
     def _wake(self) -> None:
         """Have the thread look at the queue. Called in the user's calls: never waits."""
-        if self._closed:
+        if self._closed or not self._thread.wake():
             self._drain_here()
-            return
-        if self._started.acquire(blocking=False):
-            try:
-                # Not a threading.Thread, whose start waits for the thread and takes locks that
-                # this thread may hold: a span may end within the garbage collector.
-                _thread.start_new_thread(self._run, ())
-            except RuntimeError:
-                # The interpreter is about to end, or the system's limit on threads is reached.
-                self._started.release()
-                self._drain_here()
-                return
-        self._tokens.put(None)
 
     def _drain_here(self) -> None:
         """Write at once, in the caller's own thread: there is no other."""
@@ -362,47 +341,29 @@ class Pipeline:
         else:
             self.drain(timeout=0, everything=True)
 
-    def _run(self) -> None:
-        threading.current_thread().name = _THREAD_NAME
-        while not self._closed:
-            try:
-                self._round()
-            except Exception:  # noqa: BLE001 - counting must not end for one fault of ours
-                self._complain("a round of the drain thread failed")
-                time.sleep(_TICK_SECONDS)
-
-    def _round(self) -> None:
-        with self.lock:
-            if self._closed:
-                # Closed while this thread waited for its turn: the ledger must stay closed.
-                return
-            taken = self._take()
-            written = self._outbox.write(patient=True)
-            self._catch_up()
-            more = bool(self.queue) or (written and bool(self._outbox))
-            busy = taken or self._outbox or self._fetched or self._matcher.holding
-            now = time.monotonic()
-            if now - self._ticked_at >= _TICK_SECONDS:
-                self._ticked_at = now
-                self.on_tick()
-        if more and taken >= PORTION:
-            time.sleep(_YIELD_SECONDS)
-            return
-        if busy:
-            self._busy_at = now
-        if now - self._busy_at < _QUIET_SECONDS:
-            # Waking a thread costs a call more than all else here: so calls find it awake.
-            time.sleep(self._interval)
-            return
-        self.queue.idle = True
-        if self.queue:
-            # A span came between the last look and the flag: nobody was woken for it.
-            return
+    def _round(self) -> Found:
         try:
-            self._tokens.get(timeout=_TICK_SECONDS)
-        except Empty:
-            return
-        time.sleep(self._interval)
+            with self.lock:
+                # Closed, maybe, while the thread waited for its turn: the ledger must stay closed.
+                return Found.END if self._closed else self._look()
+        except Exception:  # noqa: BLE001 - counting must not end for one fault of ours
+            self._complain("a round of the drain thread failed")
+            return Found.FAULT
+
+    def _look(self) -> Found:
+        """Take a portion of what has ended, write, and tick."""
+        taken = self._take()
+        written = self._outbox.write(patient=True)
+        self._catch_up()
+        more = bool(self.queue) or (written and bool(self._outbox))
+        busy = taken or self._outbox or self._fetched or self._matcher.holding
+        now = time.monotonic()
+        if now - self._ticked_at >= TICK_SECONDS:
+            self._ticked_at = now
+            self.on_tick()
+        if more and taken >= PORTION:
+            return Found.MORE
+        return Found.WORK if busy else Found.NOTHING
 
     def _take(self, *, everything: bool = False) -> int:
         """Read a portion of what is queued; how much that was."""

@@ -147,7 +147,7 @@ def test_a_flush_ends_although_calls_never_do(make: Make, file: Location) -> Non
 
 def test_a_full_queue_drops_and_counts(make: Make, file: Location) -> None:
     pipeline, tracer = make(file)
-    pipeline._started.acquire()  # the thread never comes
+    pipeline._thread.started.acquire()  # the thread never comes
     calls_of(tracer, 16_384 + 50)
     assert requests(pipeline) == 16_384
     assert pipeline.ask(LedgerReader.exposition).health == {"dropped_spans": 50}
@@ -344,7 +344,7 @@ def test_a_call_that_may_be_logged_by_hand_waits_until_it_is_or_somebody_flushes
 
 def test_more_than_a_portion_that_is_logged_by_hand_counts_once(make: Make, file: Location) -> None:
     pipeline, tracer = make(file)
-    pipeline._started.acquire()  # the thread never comes
+    pipeline._thread.started.acquire()  # the thread never comes
     for number in range(2500):
         call(tracer)
         pipeline.log(by_hand(number))
