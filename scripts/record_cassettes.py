@@ -112,6 +112,16 @@ def background(client: Client) -> None:
     client.responses.cancel(client.responses.create(**arguments).id)
 
 
+def batches(client: Client) -> None:
+    """Batches: polled to the end and beyond, left alone; and their list."""
+    arguments = {"input_file_id": "file-1", "completion_window": "24h", **demo(polls=1)}
+    made = client.batches.create(endpoint="/v1/responses", **arguments)
+    for _ in range(3):
+        client.batches.retrieve(made.id)
+    client.batches.create(endpoint="/v1/responses", **arguments)
+    list(client.batches.list())
+
+
 def embeddings(client: Client) -> None:
     """Embeddings of one text and of two."""
     client.embeddings.create(model="text-embedding-3-small", input="Hello")
@@ -171,6 +181,7 @@ CASSETTES: Final = (
     audio,
     azure,
     background,
+    batches,
     chat,
     chat_stream,
     completions,

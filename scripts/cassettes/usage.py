@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 __all__ = ["PARTS", "Tokens", "expected"]
 
 _ENDS: Final = {f"response.{end}" for end in ("cancelled", "completed", "failed", "incomplete")}
-_GOES_ON: Final = {"in_progress", "queued", "requires_action"}
+_GOES_ON: Final = {
+    *("in_progress", "queued", "requires_action"),
+    # Of batches, whose usage is 0 until then.
+    *("cancelling", "finalizing", "validating"),
+}
 _ADMINISTRATION: Final = {"dashboard", "organization"}
 _FIRST_ERROR: Final = 400
 
@@ -54,7 +58,7 @@ def expected(recordings: Iterable[Recording]) -> dict[str, Tokens]:
     awaited: dict[str, str] = {}
     for recording in recordings:
         said = _said(recording)
-        usage = _tokens(said.usage)
+        usage = None if said.status in _GOES_ON else _tokens(said.usage)
         segments = urlsplit(recording.uri).path.split("/")
         if _ADMINISTRATION & set(segments) or recording.status >= _FIRST_ERROR:
             continue
