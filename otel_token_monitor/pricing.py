@@ -63,8 +63,7 @@ def import_ahead() -> None:
 
     That openai looks, in any call, whether it has been imported, and would find it half so.
     """
-    # Other import systems may raise anything.
-    with suppress(Exception):
+    with suppress(AttributeError, ImportError, OSError, ValueError):
         spec = find_spec("openai")
         places = None if spec is None else spec.submodule_search_locations
         if any(_looks_for_httpx2(Path(place)) for place in places or ()):
