@@ -129,7 +129,9 @@ def test_an_import_that_is_killed_is_there_as_a_whole_or_not_at_all(
         assert found in (before, after)
         in_the_middle += bool(logged) and found == before
         assert ledger_only(data_dir)
-        assert [*scratch.iterdir()] == []
+        # SQLite removes the name of a temporary file as soon as it has made it. A kill in between
+        # leaves that name, and nothing else.
+        assert sum(map(size, scratch.iterdir())) == 0
         ArchiveImport(archive, Format.JSON, merge=not more).into(Location.in_directory(data_dir))
         again = fingerprint(data_dir)
         if more and found == after:
