@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from otel_token_monitor.usage import QUARTER_SECONDS, UsageRecord
+from otel_token_monitor.usage import BATCHES, QUARTER_SECONDS, UsageRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,8 +37,6 @@ _PROVIDERS: Final = {
 # Rates are kept in femto-dollars a token: whole numbers, even for $0.0005 per million tokens.
 _FEMTO: Final = 10**15
 _FEMTO_PER_NANO: Final = 10**6
-# What is done in batches costs half, say the price lists of OpenAI and Azure.
-_BATCHES: Final = "batches"
 _PROBE: Final = 1000
 _MAX_NANOUSD: Final = 10_000 * 10**9
 
@@ -90,8 +88,9 @@ def cost_nanousd(record: UsageRecord) -> int | None:
         tiers = _tiers(labels.provider, labels.model, quarter)
     if tiers is None:
         return None
-    # A batch is many calls: none is known to be a large one.
-    is_batch = labels.endpoint == _BATCHES
+    # A batch is many calls, of which none is known to be a large one; and each costs half, say the
+    # price lists of OpenAI and Azure.
+    is_batch = labels.endpoint == BATCHES
     tier = tiers[-1]
     if len(tiers) > 1 and not is_batch:
         total_input = usage.input_tokens

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
+    "BATCHES",
     "DURATION_BOUNDS",
     "FIRST_TOKEN_BOUNDS",
     "MAX_PROJECT_LENGTH",
@@ -104,6 +105,10 @@ class Labels(NamedTuple):
 
 OTHER: Final = Labels("other", "other", "other", "other")
 """Where calls count whose labels are beyond the cap on label sets."""
+
+
+BATCHES: Final = "batches"
+"""The endpoint of calls that are many in one, done within a day."""
 
 
 class UsageRecord(NamedTuple):

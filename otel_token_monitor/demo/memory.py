@@ -18,7 +18,7 @@ REMEMBERED = 1000
 """How many of each a server remembers."""
 
 
-class _Batch:
+class _Made:
     """What may still be in progress when it is asked for; `unfinished` is how it looks then."""
 
     def __init__(self, body: Json, polls: int, unfinished: Callable[[Json, str], Json]) -> None:
@@ -36,7 +36,7 @@ class _Batch:
         return self._body
 
 
-class _Response(_Batch):
+class _Response(_Made):
     """A response, which goes on in the background, or has ended."""
 
     def __init__(self, body: Json, polls: int) -> None:
@@ -57,7 +57,7 @@ class Memory:
     """Responses, batches, stored chat completions, and how often a key has failed."""
 
     def __init__(self) -> None:
-        self._batches: OrderedDict[str, _Batch] = OrderedDict()
+        self._batches: OrderedDict[str, _Made] = OrderedDict()
         self._responses: OrderedDict[str, _Response] = OrderedDict()
         self._chats: OrderedDict[str, Json] = OrderedDict()
         self._failures: OrderedDict[str, int] = OrderedDict()
@@ -67,7 +67,7 @@ class Memory:
         if body["object"] == "response":
             _remember(self._responses, body["id"], _Response(body, polls))
         elif body["object"] == "batch":
-            _remember(self._batches, body["id"], _Batch(body, polls, batches.unfinished))
+            _remember(self._batches, body["id"], _Made(body, polls, batches.unfinished))
         else:
             _remember(self._chats, body["id"], body)
 

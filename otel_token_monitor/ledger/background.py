@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from otel_token_monitor.usage import QUARTER_NS, Labels, Sums, TokenUsage, Totals
+from otel_token_monitor.usage import BATCHES, QUARTER_NS, Labels, Sums, TokenUsage, Totals
 
 if TYPE_CHECKING:
     import sqlite3
@@ -25,7 +25,6 @@ NEVER_POLLED: Final = "never_polled"
 
 _NO_USAGE: Final = "no_usage"
 _DAY_NS: Final = 86400 * 1_000_000_000
-_BATCHES: Final = "batches"
 _BATCHES_DAYS: Final = 3
 _EXPECT: Final = (
     "INSERT OR IGNORE INTO background (response_id, time_ns, nonce, label_set_id) "
@@ -77,7 +76,7 @@ def complete(
 def give_up(connection: sqlite3.Connection, now_ns: int, sums: SumsByKey) -> None:
     """Note, of calls that nobody asked for within a day, that their usage stays unknown."""
     limits = now_ns - _DAY_NS, now_ns - _BATCHES_DAYS * _DAY_NS
-    for time_ns, nonce, *labels in connection.execute(_GIVE_UP, (*limits, _BATCHES)).fetchall():
+    for time_ns, nonce, *labels in connection.execute(_GIVE_UP, (*limits, BATCHES)).fetchall():
         _add_reason(connection, NEVER_POLLED, (time_ns, nonce), Labels(*labels), sums)
 
 

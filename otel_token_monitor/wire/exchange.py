@@ -191,7 +191,7 @@ class Exchange:
         model = self._request.get("model") if isinstance(self._request, dict) else None
         observation = Observation(
             end_ns=time.time_ns(),
-            host=host_of(self._server),
+            host=self.host,
             endpoint=self._place.endpoint,
             model=model if isinstance(model, str) and model else self._place.deployment,
             response_model=None if reply is None else reply.model,
